@@ -1,0 +1,336 @@
+package store
+
+import (
+	"maps"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/infill-http/infill/ranges"
+)
+
+// A batch collects what the commits that are written together need beyond
+// the difference of states.
+type batch struct {
+	touched ranges.Set            // where extents of a resource that stays may differ
+	sums    map[fileID][]crcPiece // of bytes that extents name from now on
+	space   *space                // of the resource that has the name from now on
+}
+
+// A transition is what a batch does to one name.
+type transition struct {
+	sl       *slot
+	old, new *state // nil: absent
+	space    *space // of new, if it is another resource than old
+}
+
+// commit queues a ticket for one name and returns when the batch that holds
+// it is durable and published, or with the ticket's error.
+func (s *Store) commit(sl *slot, t *ticket) error {
+	if !sl.queue.enter(t) {
+		return t.err
+	}
+	defer sl.queue.leave()
+	ts := sl.queue.take()
+	old := sl.pub.Load()
+	cur := old
+	b := new(batch)
+	for _, t := range ts {
+		if next, err := t.eval(cur, b); err != nil {
+			t.err = err
+		} else {
+			cur = next
+		}
+	}
+	if cur != old {
+		if err := s.write(b, transition{sl: sl, old: old, new: cur, space: b.space}); err != nil {
+			for _, t := range ts {
+				if t.err == nil {
+					t.err = err
+				}
+			}
+		}
+	}
+	for _, follower := range ts[1:] {
+		follower.wake <- false
+	}
+	return t.err
+}
+
+// alone runs f while the caller leads the queues of all slots, which must be
+// distinct and in ascending order of names.
+func (s *Store) alone(slots []*slot, f func() error) error {
+	for _, sl := range slots {
+		sl.queue.enter(&ticket{alone: true})
+		sl.queue.take()
+		defer sl.queue.leave()
+	}
+	return f()
+}
+
+// write makes transitions durable as one pebble batch and publishes them. The
+// caller leads the queue of every slot, and has synced the bytes (invariant 1).
+func (s *Store) write(b *batch, ts ...transition) error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	olds, news := make(map[ID]*state), make(map[ID]*state)
+	for _, t := range ts {
+		if t.old != nil {
+			olds[t.old.id] = t.old
+		}
+		if t.new != nil {
+			news[t.new.id] = t.new
+		}
+	}
+	pb := s.db.NewBatch()
+	defer pb.Close()
+	for _, t := range ts {
+		switch {
+		case t.new == nil:
+			pb.Delete(nameKey(t.sl.name), nil)
+		case t.old == nil || t.old.id != t.new.id:
+			pb.Set(nameKey(t.sl.name), t.new.id[:], nil)
+		}
+	}
+	for id, old := range olds {
+		if news[id] == nil {
+			if err := s.erase(pb, old); err != nil {
+				return err
+			}
+		}
+	}
+	for id, st := range news {
+		putResource(pb, olds[id], st, b.touched)
+	}
+	if err := s.putSums(pb, b.sums); err != nil {
+		return err
+	}
+	named, dropped := refChanges(olds, news)
+	for _, r := range named {
+		pb.Set(refKey(r.file, r.id), nil, nil)
+		pb.Delete(fileKey(kindGarbage, r.file), nil)
+	}
+	s.leave(ts, 1)
+	defer s.leave(ts, -1)
+	garbage, err := s.apply(pb, named, dropped)
+	if err != nil {
+		s.fail(err)
+		return err
+	}
+	s.publish(ts, named, garbage)
+	for _, t := range ts {
+		if t.new != nil {
+			s.churned(t.sl, t.new, b.touched.Size())
+		}
+	}
+	return nil
+}
+
+// leave notes for listings which names lose their resource, as pebble will
+// show before it is published.
+func (s *Store) leave(ts []transition, delta int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range ts {
+		if t.new != nil {
+			continue
+		}
+		if s.leaving[t.sl.name] += delta; s.leaving[t.sl.name] == 0 {
+			delete(s.leaving, t.sl.name)
+		}
+	}
+}
+
+// A ref says that a resource names a file.
+type ref struct {
+	file fileID
+	id   ID
+}
+
+// refChanges returns the references that come and go with a change of states.
+func refChanges(olds, news map[ID]*state) (named, dropped []ref) {
+	diff := func(from, to map[ID]*state) (refs []ref) {
+		for id, st := range from {
+			for f := range st.files {
+				if o := to[id]; o == nil || o.files[f] == 0 {
+					refs = append(refs, ref{f, id})
+				}
+			}
+		}
+		return refs
+	}
+	return diff(news, olds), diff(olds, news)
+}
+
+// apply commits the batch after adding the end of the dropped references, and
+// returns the files that no resource names any more.
+func (s *Store) apply(pb *pebble.Batch, named, dropped []ref) ([]fileID, error) {
+	if len(dropped) == 0 {
+		return nil, pb.Commit(s.files.writeOptions())
+	}
+	// Two resources may drop the same file at once. Each must see the other's
+	// batch or be seen by it; the log keeps the order across a crash.
+	s.drops.Lock()
+	garbage, err := s.dropRefs(pb, named, dropped)
+	if err == nil && s.opts.Durability == DurabilitySync {
+		err = s.db.ApplyNoSyncWait(pb, pebble.Sync)
+	} else if err == nil {
+		err = pb.Commit(pebble.NoSync)
+	}
+	s.drops.Unlock()
+	if err != nil || s.opts.Durability == DurabilityNone {
+		return garbage, err
+	}
+	return garbage, pb.SyncWait()
+}
+
+func (s *Store) dropRefs(pb *pebble.Batch, named, dropped []ref) (garbage []fileID, err error) {
+	gone := make(map[ref]bool)
+	kept := make(map[fileID]bool)
+	for _, r := range named {
+		kept[r.file] = true
+	}
+	for _, r := range dropped {
+		gone[r] = true
+		pb.Delete(refKey(r.file, r.id), nil)
+	}
+	for _, r := range dropped {
+		if kept[r.file] {
+			continue
+		}
+		kept[r.file] = true // decided
+		prefix := fileKey(kindRef, r.file)
+		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: upperBound(prefix)})
+		if err != nil {
+			return nil, err
+		}
+		shared := false
+		for ok := it.First(); ok && !shared; ok = it.Next() {
+			shared = !gone[ref{r.file, ID(it.Key()[len(prefix):])}]
+		}
+		if err := it.Close(); err != nil {
+			return nil, err
+		}
+		if !shared {
+			garbage = append(garbage, r.file)
+			pb.Set(fileKey(kindGarbage, r.file), nil, nil)
+		}
+	}
+	return garbage, nil
+}
+
+// publish shows the new states to requests, and lets go of files.
+func (s *Store) publish(ts []transition, named []ref, garbage []fileID) {
+	for _, t := range ts {
+		t.sl.mu.Lock()
+		defer t.sl.mu.Unlock()
+		if t.new == nil {
+			t.sl.space = nil
+		} else if t.old == nil || t.old.id != t.new.id {
+			t.sl.space = t.space
+		}
+		if t.sl.space != nil {
+			t.sl.space.published(t.new)
+		}
+	}
+	s.files.mu.Lock()
+	defer s.files.mu.Unlock()
+	for _, t := range ts {
+		t.sl.pub.Store(t.new)
+	}
+	for _, r := range named {
+		delete(s.files.doomed, r.file)
+	}
+	for _, f := range garbage {
+		s.files.doomLocked(f)
+	}
+}
+
+// erase adds the deletion of all that a resource has but its name and its references.
+func (s *Store) erase(pb *pebble.Batch, st *state) error {
+	pb.Delete(idKey(kindRecord, st.id), nil)
+	if len(st.declared) > 0 {
+		pb.Delete(idKey(kindHash, st.id), nil)
+		pb.Delete(idKey(kindVerify, st.id), nil)
+	}
+	return deletePrefix(s.db, pb, idKey(kindExtent, st.id))
+}
+
+// putResource adds the record of st and the extents that old does not have.
+func putResource(pb *pebble.Batch, old, st *state, touched ranges.Set) {
+	pb.Set(idKey(kindRecord, st.id), st.encode(), nil)
+	switch was := old != nil && old.unverified(); {
+	case st.unverified():
+		pb.Set(idKey(kindVerify, st.id), []byte(st.name), nil)
+	case was:
+		pb.Delete(idKey(kindVerify, st.id), nil)
+	}
+	if old == nil {
+		for r, p := range st.extents.All() {
+			pb.Set(extentKey(st.id, r.Start), encodeExtent(r.Len(), p), nil)
+		}
+		return
+	}
+	for w := range touched.All() {
+		for r := range old.extents.Touching(w) {
+			if now, _, ok := st.extents.Lookup(r.Start); !ok || now.Start != r.Start {
+				pb.Delete(extentKey(st.id, r.Start), nil)
+			}
+		}
+		for r, p := range st.extents.Touching(w) {
+			pb.Set(extentKey(st.id, r.Start), encodeExtent(r.Len(), p), nil)
+		}
+	}
+}
+
+// putSums adds the checksums of pieces to those that the chunks of their
+// files have. Only the resource that owns a file writes to it, so the leader
+// of its queue is alone in this.
+func (s *Store) putSums(pb *pebble.Batch, sums map[fileID][]crcPiece) error {
+	for f, pieces := range sums {
+		chunks := make(map[int64][]crcPiece)
+		for _, p := range pieces {
+			chunks[p.off/crcChunk] = append(chunks[p.off/crcChunk], p)
+		}
+		for chunk, ps := range chunks {
+			var n int64
+			for _, p := range ps {
+				n += p.n
+			}
+			if n < crcChunk { // else there can be no others
+				v, err := s.get(crcKey(f, chunk))
+				if err != nil {
+					return err
+				}
+				have, err := decodeCRC(chunk, v)
+				if err != nil {
+					return err
+				}
+				ps = append(have, ps...)
+			}
+			sortCRC(ps)
+			pb.Set(crcKey(f, chunk), encodeCRC(chunk, mergeCRC(ps)), nil)
+		}
+	}
+	return nil
+}
+
+// addSums notes pieces that a batch commits.
+func (b *batch) addSums(sums map[fileID]crcPieces) {
+	if b.sums == nil {
+		b.sums = make(map[fileID][]crcPiece)
+	}
+	for f, ps := range sums {
+		b.sums[f] = append(b.sums[f], ps...)
+	}
+}
+
+// withDigest returns st with one more known digest; it is no new version.
+func (st *state) withDigest(alg Algorithm, sum []byte) *state {
+	next := st.next()
+	next.known = maps.Clone(st.known)
+	if next.known == nil {
+		next.known = make(map[Algorithm][]byte)
+	}
+	next.known[alg] = sum
+	return next.seal()
+}

@@ -1,0 +1,72 @@
+// Package store is a durable sparse extent map: it keeps resources whose bytes
+// arrive in ranges, in any order and from many writers at once, and knows for
+// every byte whether it is committed. Pebble holds the map, files hold the
+// bytes. The package knows nothing of HTTP.
+//
+// # Model
+//
+// A name has no resource, an incomplete one, or a complete one. An incomplete
+// resource is filled: committed bytes stay, and a write that carries other
+// bytes for them is refused ([ErrRangeConflict]) unless its transaction says
+// [TxOptions].Replace. When its length is known and every byte of it is
+// committed, the resource is complete: a change of its record, nothing is
+// copied. Bytes of a complete resource are overwritten, whole transactions at
+// a time.
+//
+// Everything is written in two steps. Bytes are staged: streamed to a place
+// that is theirs alone, invisible. Then they are committed: synced, checked
+// against the state that the resource has by now, and entered in the map with
+// one batch. A transaction ([Tx]) is that pair; [Snapshot] is a state that
+// stays readable.
+//
+// # Invariants
+//
+// The code and the tests cite them by number.
+//
+//  1. An extent in the map implies that its bytes are durable. The order is:
+//     write, sync the data and the directory of a new file, commit the batch
+//     with its sync, publish in memory, return.
+//  2. What is reported as committed is never more than what is durable, and
+//     never shrinks on an incomplete resource.
+//  3. The extents of a resource are sorted, non-empty, disjoint, and inside
+//     [0,N) when N is known.
+//  4. A commit is all or nothing: what a transaction staged becomes visible,
+//     and survives a crash, as one.
+//  5. A snapshot returns the same bytes for as long as it is open, whatever is
+//     written, moved or deleted.
+//  6. A byte of a data file is written by the transaction or fold that
+//     reserved it, and never again after it was committed. Uncommitted bytes
+//     may be reserved anew once the last write to them has returned.
+//  7. An error of a sync seals the file for this process: nothing uncommitted
+//     in it is ever acknowledged, because reading it again proves nothing.
+//     What was committed before stays readable. Running out of space seals
+//     the file only; any other I/O error makes the store read-only.
+//  8. Every file is named by the map or listed as garbage: its id is entered
+//     as garbage, durably, before it is made, and the first batch that names
+//     it removes the entry. So opening a store after any crash needs no scan
+//     and leaves nothing behind.
+//  9. Memory and time of an operation grow with the ranges it touches and the
+//     logarithm of their number, never with N. (Loading a resource that
+//     nobody used lately costs its extents once; a transaction holds 24 bytes
+//     of checksum for each 64 KiB that it writes before it commits, and one
+//     that makes a new resource at most 96 KiB of them.)
+//
+// # Where bytes live
+//
+// The first fill of a hole goes to the home file of the resource, at the same
+// offset there, so that a finished upload is one plain file. What may not be
+// written in place goes to overlay files: bytes over committed ones, bytes of
+// a hole that another writer is filling at this moment, and all writes to a
+// resource that was moved or copied. An extension with zeros is nowhere. See
+// space.go for who decides, keys.go for the layout of the map, crc.go for the
+// checksums, fold.go for how overlays are kept in bounds.
+//
+// # What is assumed of the disk
+//
+// A sync that returns without error makes durable all that was written to the
+// file before, and the file system keeps the directory entry of a file whose
+// directory was synced. Unsynced bytes may be lost, kept or torn in any
+// combination. Nothing is assumed of the order in which they reach the disk.
+// With [DurabilityNone] nothing is synced, and the directory is marked so that
+// it cannot be taken for a durable one after an unclean stop.
+package store

@@ -1,0 +1,327 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// A fileID numbers a data file. Numbers are never reused; 0 is no file.
+type fileID uint64
+
+// fileBatch is how many file ids are entered as garbage with one sync, ahead
+// of the files (invariant 8).
+const fileBatch = 256
+
+// dataCategory accounts for data files in pebble's disk statistics.
+const dataCategory = vfs.WriteCategoryUnspecified
+
+// files creates, opens, syncs and removes data files.
+type files struct {
+	fs   vfs.FS
+	dir  string // holds 256 directories, made with the store
+	db   *pebble.DB
+	opts *Options
+	fail func(err error) // reports an I/O error that ends writing
+
+	create sync.Mutex // guards the ids
+	nextID fileID
+	lastID fileID // end of the ids that are entered as garbage
+
+	dirs [256]group
+
+	mu     sync.Mutex // guards what follows; held for moments only
+	pins   map[fileID]int
+	doomed map[fileID]bool // removed at the last unpin
+	open   map[fileID]*dataFile
+
+	janitor janitor
+}
+
+// A dataFile is a data file open for writing, shared by the transactions that
+// write to it at present. Bytes are written at offsets that their writers
+// own, so writes need no lock; syncs are grouped.
+type dataFile struct {
+	id    fileID
+	f     vfs.File
+	users int // guarded by files.mu
+	group group
+
+	mu     sync.Mutex
+	placed bool  // the directory entry is durable
+	sealed error // after a failed sync nothing uncommitted in it counts (invariant 7)
+}
+
+// dirOf spreads files over the directories so that 256 neighbours share one.
+func dirOf(id fileID) int { return int(id>>8) & 0xff }
+
+func (fl *files) dirPath(d int) string { return filepath.Join(fl.dir, fmt.Sprintf("%02x", d)) }
+
+func (fl *files) path(id fileID) string {
+	return filepath.Join(fl.dirPath(dirOf(id)), fmt.Sprintf("%016x", uint64(id)))
+}
+
+// make makes a new data file. The caller holds it until release.
+func (fl *files) make() (*dataFile, error) {
+	id, err := fl.newID()
+	if err != nil {
+		return nil, err
+	}
+	f, err := fl.fs.Create(fl.path(id), dataCategory)
+	if err != nil {
+		return nil, fl.check(err)
+	}
+	// Create opens for writing alone on some file systems; WriteAt needs more.
+	if err := f.Close(); err != nil {
+		return nil, fl.check(err)
+	}
+	return fl.acquire(id, false)
+}
+
+// newID hands out the next id, entering a batch of them as garbage when the
+// last one is used up.
+func (fl *files) newID() (fileID, error) {
+	fl.create.Lock()
+	defer fl.create.Unlock()
+	if fl.nextID == fl.lastID {
+		b := fl.db.NewBatch()
+		end := fl.lastID + fileBatch
+		for id := fl.lastID; id < end; id++ {
+			b.Set(fileKey(kindGarbage, id), nil, nil)
+		}
+		b.Set([]byte{kindNextID}, fileKey(0, end)[1:], nil)
+		if err := b.Commit(fl.writeOptions()); err != nil {
+			return 0, fl.check(err)
+		}
+		fl.lastID = end
+	}
+	id := fl.nextID
+	fl.nextID++
+	return id, nil
+}
+
+func (fl *files) writeOptions() *pebble.WriteOptions {
+	if fl.opts.Durability == DurabilityNone {
+		return pebble.NoSync
+	}
+	return pebble.Sync
+}
+
+// acquire opens an existing file for writing, or shares it with those that
+// have it open. It also pins the file.
+func (fl *files) acquire(id fileID, placed bool) (*dataFile, error) {
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	df := fl.open[id]
+	if df == nil {
+		// OpenReadWrite would create it.
+		if _, err := fl.fs.Stat(fl.path(id)); err != nil {
+			return nil, fl.check(err)
+		}
+		f, err := fl.fs.OpenReadWrite(fl.path(id), dataCategory)
+		if err != nil {
+			return nil, fl.check(err)
+		}
+		df = &dataFile{id: id, f: f, placed: placed}
+		fl.open[id] = df
+	}
+	df.users++
+	fl.pins[id]++
+	return df, nil
+}
+
+// hold counts one more user of a file that is open.
+func (fl *files) hold(df *dataFile) {
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	df.users++
+	fl.pins[df.id]++
+}
+
+// release gives up what make, acquire or hold gave.
+func (fl *files) release(df *dataFile) {
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	if df.users--; df.users == 0 {
+		delete(fl.open, df.id)
+		// Everything that counts was synced before; a fault in closing loses nothing.
+		df.f.Close()
+	}
+	fl.unpinLocked(df.id)
+}
+
+// sync makes all writes to the file that returned before the call durable,
+// and its directory entry.
+func (fl *files) sync(df *dataFile) error {
+	if fl.opts.Durability == DurabilityNone {
+		return df.seal(nil)
+	}
+	err := df.group.do(func() error {
+		if err := df.seal(nil); err != nil {
+			return err
+		}
+		return df.seal(fl.check(df.f.SyncData()))
+	})
+	if err != nil {
+		return err
+	}
+	df.mu.Lock()
+	placed := df.placed
+	df.mu.Unlock()
+	if placed {
+		return nil
+	}
+	if err := fl.syncDir(dirOf(df.id)); err != nil {
+		return df.seal(err)
+	}
+	df.mu.Lock()
+	df.placed = true
+	df.mu.Unlock()
+	return nil
+}
+
+// syncDir makes the entries of a directory durable.
+func (fl *files) syncDir(d int) error {
+	return fl.dirs[d].do(func() error {
+		dir, err := fl.fs.OpenDir(fl.dirPath(d))
+		if err != nil {
+			return fl.check(err)
+		}
+		return fl.check(errors.Join(dir.Sync(), dir.Close()))
+	})
+}
+
+// seal marks the file with the first error it is given and returns the mark.
+func (df *dataFile) seal(err error) error {
+	df.mu.Lock()
+	defer df.mu.Unlock()
+	if df.sealed == nil && err != nil {
+		df.sealed = fmt.Errorf("file %d is sealed: %w", df.id, err)
+	}
+	return df.sealed
+}
+
+// write writes b at off, which the caller owns.
+func (fl *files) write(df *dataFile, b []byte, off int64) error {
+	n, err := df.f.WriteAt(b, off)
+	if err == nil && n < len(b) {
+		err = fmt.Errorf("short write of %d bytes", len(b))
+	}
+	if err != nil {
+		return df.seal(fl.check(err))
+	}
+	return nil
+}
+
+// check gives an I/O error its meaning: no space is ErrFull, and anything
+// else but a missing file or too many open ones ends writing.
+func (fl *files) check(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return err
+	}
+	fl.fail(err)
+	return fmt.Errorf("%w: %w", ErrReadOnly, err)
+}
+
+// pinLocked keeps the files of a state from being removed.
+func (fl *files) pinLocked(st *state) {
+	for id := range st.files {
+		fl.pins[id]++
+	}
+}
+
+func (fl *files) unpin(st *state) {
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	for id := range st.files {
+		fl.unpinLocked(id)
+	}
+}
+
+func (fl *files) unpinLocked(id fileID) {
+	if fl.pins[id]--; fl.pins[id] > 0 {
+		return
+	}
+	delete(fl.pins, id)
+	if fl.doomed[id] {
+		delete(fl.doomed, id)
+		fl.janitor.remove(id)
+	}
+}
+
+// doomLocked removes a file that no extent names, once nobody has it pinned.
+func (fl *files) doomLocked(id fileID) {
+	if fl.pins[id] > 0 {
+		fl.doomed[id] = true
+		return
+	}
+	fl.janitor.remove(id)
+}
+
+// discard dooms a file that no extent ever named.
+func (fl *files) discard(id fileID) {
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	fl.doomLocked(id)
+}
+
+// openOS opens a data file as a file of the operating system, or returns nil
+// if the file system has none.
+func (fl *files) openOS(id fileID) (*os.File, error) {
+	if o, ok := fl.fs.(osOpener); ok {
+		f, err := o.openOS(fl.path(id))
+		return f, fl.checkRead(err)
+	}
+	return nil, nil
+}
+
+// openRead opens a data file for reading.
+func (fl *files) openRead(id fileID) (vfs.File, error) {
+	f, err := fl.fs.Open(fl.path(id))
+	return f, fl.checkRead(err)
+}
+
+// checkRead gives an error of reading its meaning; it never ends writing.
+func (fl *files) checkRead(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}
+
+// syncEach makes every data file and directory durable, one by one.
+func (fl *files) syncEach() error {
+	for d := range fl.dirs {
+		names, err := fl.fs.List(fl.dirPath(d))
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			f, err := fl.fs.Open(filepath.Join(fl.dirPath(d), name))
+			if err != nil {
+				return err
+			}
+			if err := errors.Join(f.Sync(), f.Close()); err != nil {
+				return err
+			}
+		}
+		if err := fl.syncDir(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}

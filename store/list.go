@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/infill-http/infill/ranges"
+)
+
+// An Entry is a child in a listing: a resource, or the common part of the
+// names of resources further down.
+type Entry struct {
+	Name string // the full name; that of a collection ends in "/"
+	// Info describes a resource; nil for a collection.
+	Info *Info
+}
+
+// List yields the direct children of a collection, whose name prefix ends in
+// "/", in ascending order of names, those after the name after (empty: all).
+// Each entry is the published state at the moment it is yielded. Memory use
+// does not depend on how many there are.
+func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for next := max(prefix, successor(after)); ; {
+			name, ok, err := s.nextName(next, prefix)
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err != nil {
+				yield(Entry{}, err)
+				return
+			}
+			if !ok {
+				return
+			}
+			if i := strings.IndexByte(name[len(prefix):], '/'); i >= 0 {
+				dir := name[:len(prefix)+i+1]
+				if dir != after && !yield(Entry{Name: dir}, nil) {
+					return
+				}
+				next = dir[:len(dir)-1] + "0" // '0' follows '/'
+				continue
+			}
+			next = name + "\x00"
+			info, err := s.peek(name)
+			if err == nil && info == nil {
+				continue // gone since
+			}
+			if !yield(Entry{Name: name, Info: info}, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// successor is the least name after all that a listing which ended at name
+// has shown: those below it too, if it is a collection.
+func successor(name string) string {
+	switch {
+	case name == "":
+		return ""
+	case strings.HasSuffix(name, "/"):
+		return name[:len(name)-1] + "0"
+	}
+	return name + "\x00"
+}
+
+// nextName returns the least name from start on, among those that begin with
+// prefix, that has a resource in its published state. What pebble shows may
+// be ahead of that for names with a commit in flight; their slots know better.
+func (s *Store) nextName(start, prefix string) (string, bool, error) {
+	bound := upperBound(nameKey(prefix))
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: nameKey(start), UpperBound: bound})
+	if err != nil {
+		return "", false, err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		name := string(it.Key()[1:])
+		if sl := s.inUse(name); sl != nil && sl.pub.Load() == nil {
+			continue
+		}
+		if mem, ok := s.leavingName(start, name, prefix); ok {
+			return mem, true, nil
+		}
+		return name, true, nil
+	}
+	if err := it.Error(); err != nil {
+		return "", false, err
+	}
+	mem, ok := s.leavingName(start, "", prefix)
+	return mem, ok, nil
+}
+
+// leavingName returns the least name in [start, end) whose published state
+// has a resource although pebble may have forgotten it: its deletion is in
+// flight. An empty end is no bound.
+func (s *Store) leavingName(start, end, prefix string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for name := range s.leaving {
+		if name >= start && (end == "" || name < end) && strings.HasPrefix(name, prefix) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "", false
+	}
+	return slices.Min(names), true
+}
+
+// inUse returns the slot of a name if it is loaded.
+func (s *Store) inUse(name string) *slot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sl := s.slots[name]
+	if sl == nil || !sl.ready.Load() {
+		return nil
+	}
+	return sl
+}
+
+// peek describes what a name has without loading its extents; nil: nothing.
+func (s *Store) peek(name string) (*Info, error) {
+	if sl := s.inUse(name); sl != nil {
+		return describe(sl.pub.Load()), nil
+	}
+	v, err := s.get(nameKey(name))
+	if err != nil || len(v) != 16 {
+		return nil, err
+	}
+	rec, err := s.loadRecord(ID(v))
+	if err != nil {
+		return nil, err
+	}
+	st := &state{record: rec}
+	if !rec.complete {
+		if st, err = s.loadID(rec.id); err != nil {
+			return nil, err
+		}
+		return st.info, nil
+	}
+	info := st.seal().info
+	info.Offset = rec.length
+	info.Received = ranges.NewSet(ranges.Range{End: rec.length})
+	return info, nil
+}

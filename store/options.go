@@ -1,0 +1,104 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Durability says what a successful commit promises.
+type Durability int
+
+const (
+	// DurabilitySync makes bytes and map survive power loss before a commit returns.
+	DurabilitySync Durability = iota
+	// DurabilityNone never syncs: a commit survives a crash of the process
+	// but not of the machine. For scratch data.
+	DurabilityNone
+)
+
+// Options configure a store. The zero value of each field means its default,
+// and nil Options mean all defaults.
+type Options struct {
+	// FS holds the map and the bytes. Default: the operating system's files.
+	FS vfs.FS
+	// Logger receives structured messages. Default: slog.Default().
+	Logger *slog.Logger
+	// Durability of commits. Default: DurabilitySync.
+	Durability Durability
+	// MaxLength bounds the complete-length and the end of any write, in
+	// bytes. Default: 1 PiB.
+	MaxLength int64
+	// MaxRanges bounds the separate committed ranges of an incomplete
+	// resource. Default: 100,000.
+	MaxRanges int
+	// MinFree is the free space in bytes below which writes get ErrFull;
+	// deletions still work. Default: 256 MiB; negative: no floor.
+	MinFree int64
+	// PersistBytes and PersistInterval say how often a persisting
+	// transaction commits while it is written: after so many bytes, or
+	// after so long with bytes waiting. Defaults: 8 MiB, 1 s.
+	PersistBytes    int64
+	PersistInterval time.Duration
+	// BufferSize is the size in bytes of the pooled buffers that bodies
+	// stream through. Default: 256 KiB.
+	BufferSize int
+	// CacheExtents bounds the extents that resources nobody is using keep
+	// in memory. Default: 1,000,000.
+	CacheExtents int
+	// MapCache is the size in bytes of the block cache of the map. Default: 64 MiB.
+	MapCache int64
+	// FoldExtents is the number of extents in a complete resource above
+	// which half of them are folded in the background. Default: 131,072;
+	// negative: never fold.
+	FoldExtents int
+}
+
+func (o *Options) withDefaults() (Options, error) {
+	var out Options
+	if o != nil {
+		out = *o
+	}
+	if out.FS == nil {
+		out.FS = DiskFS
+	}
+	if out.Logger == nil {
+		out.Logger = slog.Default()
+	}
+	def(&out.MaxLength, 1<<50)
+	def(&out.MaxRanges, 100_000)
+	def(&out.MinFree, 256<<20)
+	def(&out.PersistBytes, 8<<20)
+	def(&out.PersistInterval, time.Second)
+	def(&out.BufferSize, 256<<10)
+	def(&out.CacheExtents, 1_000_000)
+	def(&out.MapCache, 64<<20)
+	def(&out.FoldExtents, 128<<10)
+
+	var errs []error
+	bad := func(cond bool, format string, args ...any) {
+		if cond {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	bad(out.Durability != DurabilitySync && out.Durability != DurabilityNone, "unknown durability %d", out.Durability)
+	bad(out.MaxLength < 0, "negative MaxLength %d", out.MaxLength)
+	bad(out.MaxRanges < 0, "negative MaxRanges %d", out.MaxRanges)
+	bad(out.PersistBytes < 0, "negative PersistBytes %d", out.PersistBytes)
+	bad(out.PersistInterval < 0, "negative PersistInterval %v", out.PersistInterval)
+	bad(out.BufferSize < 4<<10 || out.BufferSize > 64<<20, "BufferSize %d is not between 4 KiB and 64 MiB", out.BufferSize)
+	bad(out.CacheExtents < 0, "negative CacheExtents %d", out.CacheExtents)
+	bad(out.MapCache < 0, "negative MapCache %d", out.MapCache)
+	return out, errors.Join(errs...)
+}
+
+// def gives a field that is zero its default.
+func def[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

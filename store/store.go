@@ -1,0 +1,231 @@
+package store
+
+import (
+	"container/list"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+)
+
+// A Store is an open store. Its methods may be called concurrently.
+type Store struct {
+	opts    Options
+	dir     string
+	db      *pebble.DB
+	files   files
+	secret  []byte
+	buffers sync.Pool // of *[]byte, Options.BufferSize long
+
+	drops sync.Mutex // orders the batches that drop references to files
+
+	broken error // guarded by mu: writing has ended
+
+	mu      sync.Mutex // guards what follows; held for moments only
+	closed  bool
+	slots   map[string]*slot
+	leaving map[string]int // names whose resource a batch in flight takes away
+	idle    list.List      // of *slot that nobody uses, least recently used first
+	cached  int            // cost of the idle slots
+	active  sync.WaitGroup
+
+	verifiers verifiers
+	folder    folder
+}
+
+// Open opens the store in dir, making it if dir is absent or empty. One
+// process at a time can have it open: ErrLocked. Opening after any crash needs
+// no scan of the data.
+func Open(dir string, opts *Options) (*Store, error) {
+	o, err := opts.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	s := &Store{opts: o, dir: dir, slots: make(map[string]*slot), leaving: make(map[string]int)}
+	s.verifiers.running = make(map[*slot]*verifier)
+	s.verifiers.stopped = make(chan struct{})
+	s.buffers.New = func() any {
+		b := make([]byte, o.BufferSize)
+		return &b
+	}
+	if err := s.open(); err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+func (s *Store) open() error {
+	fs := s.opts.FS
+	if err := fs.MkdirAll(s.dir, 0o755); err != nil {
+		return err
+	}
+	cache := pebble.NewCache(s.opts.MapCache)
+	defer cache.Unref()
+	po := &pebble.Options{
+		FS:                 fs,
+		Cache:              cache,
+		Logger:             pebbleLogger{s.opts.Logger},
+		FormatMajorVersion: pebble.FormatVirtualSSTables,
+		MemTableSize:       16 << 20, // a few seconds of small creations
+	}
+	for i := range po.Levels {
+		// Nearly every request asks for a name, and many for one that is absent.
+		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	db, err := pebble.Open(filepath.Join(s.dir, "map"), po)
+	if err != nil {
+		return openError(err)
+	}
+	s.db = db
+	s.files = files{
+		fs: fs, dir: filepath.Join(s.dir, "data"), db: db, opts: &s.opts, fail: s.fail,
+		pins: make(map[fileID]int), doomed: make(map[fileID]bool), open: make(map[fileID]*dataFile),
+	}
+	if err := s.start(); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return nil
+}
+
+func openError(err error) error {
+	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) && !errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: %w", ErrLocked, err)
+	}
+	return err
+}
+
+// start reads the header, or writes it, and takes up what the last process
+// left: garbage, and digests that wait for their verdict.
+func (s *Store) start() error {
+	h, err := s.readHeader()
+	if err != nil {
+		return err
+	}
+	s.secret = h.secret[:]
+	var garbage []fileID
+	if err := s.scan(kindGarbage, func(key, _ []byte) {
+		d := fileID(0)
+		for _, c := range key[1:] {
+			d = d<<8 | fileID(c)
+		}
+		garbage = append(garbage, d)
+	}); err != nil {
+		return err
+	}
+	var unverified []string
+	if err := s.scan(kindVerify, func(_, name []byte) { unverified = append(unverified, string(name)) }); err != nil {
+		return err
+	}
+	s.files.nextID, s.files.lastID = h.nextFile, h.nextFile
+	s.files.janitor.start(&s.files)
+	s.startFolder()
+	for _, id := range garbage {
+		s.files.janitor.remove(id)
+	}
+	for _, name := range unverified {
+		// Loading it starts the verification.
+		sl, err := s.acquire(context.Background(), name)
+		if err != nil {
+			s.opts.Logger.Error("cannot load resource", "name", name, "err", err)
+			continue
+		}
+		s.release(sl)
+	}
+	return nil
+}
+
+// scan calls f with the keys of a kind and their values, valid during the call.
+func (s *Store) scan(kind byte, f func(key, value []byte)) error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		f(it.Key(), it.Value())
+	}
+	return it.Close()
+}
+
+// Close waits for transactions and snapshots to end, and closes the store.
+// Operations that begin after the call return ErrClosed.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.closed = true
+	s.mu.Unlock()
+	s.verifiers.stop()
+	s.stopFolder()
+	s.active.Wait()
+	s.files.janitor.close()
+	return errors.Join(s.closeHeader(), s.db.Close())
+}
+
+// Secret returns 32 random bytes that were made with the store.
+func (s *Store) Secret() []byte { return s.secret }
+
+// Stat describes the state that a name has now; ErrNotFound: none.
+func (s *Store) Stat(ctx context.Context, name string) (*Info, error) {
+	sl, err := s.acquire(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer s.release(sl)
+	st := sl.pub.Load()
+	if st == nil {
+		return nil, ErrNotFound
+	}
+	return st.info, nil
+}
+
+// Writable reports whether the store takes writes: nil, ErrFull below
+// Options.MinFree, or ErrReadOnly.
+func (s *Store) Writable() error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	if s.opts.MinFree < 0 {
+		return nil
+	}
+	u, err := s.opts.FS.GetDiskUsage(s.dir)
+	if err != nil {
+		return nil // not every file system can tell
+	}
+	if u.AvailBytes < uint64(s.opts.MinFree) {
+		return fmt.Errorf("%w: %d bytes free, the floor is %d", ErrFull, u.AvailBytes, s.opts.MinFree)
+	}
+	return nil
+}
+
+func (s *Store) writable() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
+
+// fail ends writing, for good, after an I/O error.
+func (s *Store) fail(err error) {
+	s.mu.Lock()
+	first := s.broken == nil
+	if first {
+		s.broken = fmt.Errorf("%w: %w", ErrReadOnly, err)
+	}
+	s.mu.Unlock()
+	if first {
+		s.opts.Logger.Error("the store is read-only from now on", "err", err)
+	}
+}
+
+func newID() (id ID) {
+	rand.Read(id[:]) // never fails
+	return id
+}

@@ -1,0 +1,299 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/infill-http/infill/ranges"
+)
+
+// newHash returns a hash of the algorithm, or nil if it is not known.
+func newHash(alg Algorithm) hash.Hash {
+	switch alg {
+	case SHA256:
+		return sha256.New()
+	case SHA512:
+		return sha512.New()
+	}
+	return nil
+}
+
+// checkpointEvery is after how many bytes a verification notes how far it is.
+const checkpointEvery = 256 << 20
+
+// verifiers are the verifications under way, one for a name at most. Each
+// follows the committed prefix of an incomplete resource with declared
+// digests, ends when it has caught up, and gives the verdict at the end.
+type verifiers struct {
+	mu      sync.Mutex
+	running map[*slot]*verifier
+	stopped chan struct{} // closed: the store is closing
+	closing bool
+}
+
+type verifier struct {
+	again bool          // guarded by verifiers.mu: something was committed since
+	done  chan struct{} // closed when it ends
+}
+
+func (v *verifiers) stop() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.closing = true
+	close(v.stopped)
+}
+
+// verifyLater lets the verification of a name catch up, and returns a channel
+// that is closed when it has. The caller uses the slot.
+func (s *Store) verifyLater(sl *slot) <-chan struct{} {
+	vs := &s.verifiers
+	vs.mu.Lock()
+	defer vs.mu.Unlock()
+	if v := vs.running[sl]; v != nil {
+		v.again = true
+		return v.done
+	}
+	v := &verifier{done: make(chan struct{})}
+	if vs.closing {
+		close(v.done)
+		return v.done
+	}
+	vs.running[sl] = v
+	s.mu.Lock()
+	sl.users++
+	s.mu.Unlock()
+	go func() {
+		defer s.release(sl)
+		for {
+			err := s.catchUp(sl)
+			if err != nil {
+				s.opts.Logger.Error("cannot verify declared digest", "name", sl.name, "err", err)
+			}
+			vs.mu.Lock()
+			if !v.again || err != nil || vs.closing {
+				delete(vs.running, sl)
+				close(v.done)
+				vs.mu.Unlock()
+				return
+			}
+			v.again = false
+			vs.mu.Unlock()
+		}
+	}()
+	return v.done
+}
+
+// awaitVerdict waits until the resource is no longer unverified, and returns
+// its state and whether it is complete now. ErrDigestMismatch is the verdict no.
+func (s *Store) awaitVerdict(ctx context.Context, sl *slot, id ID) (*Info, bool, error) {
+	for {
+		st := sl.pub.Load()
+		switch {
+		case st == nil || st.id != id:
+			return nil, false, ErrReplaced
+		case st.complete:
+			return st.info, true, nil
+		case st.mismatch:
+			return st.info, false, ErrDigestMismatch
+		case !st.unverified():
+			return st.info, false, nil // its bytes were replaced meanwhile
+		}
+		select {
+		case <-s.verifyLater(sl):
+			if now := sl.pub.Load(); now == st {
+				return st.info, false, fmt.Errorf("digest of %q could not be verified", sl.name)
+			}
+		case <-ctx.Done():
+			return st.info, false, ctx.Err()
+		}
+	}
+}
+
+// catchUp computes the declared digests up to the end of the committed prefix
+// and gives the verdict if that is all.
+func (s *Store) catchUp(sl *slot) error {
+	st := s.pinned(sl)
+	if st == nil {
+		return nil
+	}
+	defer s.files.unpin(st)
+	if st.complete || len(st.declared) == 0 || st.mismatch {
+		return nil
+	}
+	p := s.loadProgress(st)
+	end := st.covered.Prefix()
+	for p.off < end {
+		r := ranges.Range{Start: p.off, End: min(end, p.off+checkpointEvery)}
+		if err := s.hashRange(st, r, p.hashes); err != nil {
+			return err
+		}
+		p.off = r.End
+		if err := s.saveProgress(st, p); err != nil {
+			return err
+		}
+	}
+	if !st.unverified() {
+		return nil
+	}
+	match := p.matches(st.declared)
+	return s.commit(sl, &ticket{eval: func(cur *state, b *batch) (*state, error) {
+		if cur == nil || cur.id != st.id || cur.epoch != st.epoch || !cur.unverified() {
+			return cur, nil // there is another verdict to give, or none
+		}
+		next := cur.next()
+		next.complete, next.mismatch = match, !match
+		if match {
+			next.known = cur.declared
+		}
+		next.bump(time.Now().Truncate(time.Microsecond))
+		return next.seal(), nil
+	}})
+}
+
+// hashRange feeds committed bytes to the hashes. The caller has pinned st.
+func (s *Store) hashRange(st *state, r ranges.Range, hashes map[Algorithm]hash.Hash) error {
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	for sub, p := range st.extents.Within(r) {
+		for n := int64(0); n < sub.Len(); {
+			select {
+			case <-s.verifiers.stopped:
+				return ErrClosed
+			default:
+			}
+			b := (*buf)[:min(sub.Len()-n, int64(len(*buf)))]
+			if err := s.readPlace(p.Cut(n), b); err != nil {
+				return err
+			}
+			for _, h := range hashes {
+				h.Write(b)
+			}
+			n += int64(len(b))
+		}
+	}
+	return nil
+}
+
+// verifyNow checks digests of the whole of a state that is not published yet.
+func (s *Store) verifyNow(st *state, want map[Algorithm][]byte) error {
+	p := newProgress(want)
+	if err := s.hashRange(st, ranges.Range{End: st.length}, p.hashes); err != nil {
+		return err
+	}
+	if !p.matches(want) {
+		return ErrDigestMismatch
+	}
+	return nil
+}
+
+// Digest returns a digest of the whole representation. It is computed at
+// need, in O(size), and remembered with a complete resource while its version
+// stays. Unknown algorithms give nil.
+func (sn *Snapshot) Digest(ctx context.Context, alg Algorithm) ([]byte, error) {
+	if sum := sn.st.known[alg]; sum != nil {
+		return sum, nil
+	}
+	h := newHash(alg)
+	if h == nil {
+		return nil, nil
+	}
+	size := sn.st.info.Size()
+	for off := int64(0); off < size; off += checkpointEvery / 16 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		r := ranges.Range{Start: off, End: min(size, off+checkpointEvery/16)}
+		if err := sn.s.hashRange(sn.st, r, map[Algorithm]hash.Hash{alg: h}); err != nil {
+			return nil, err
+		}
+	}
+	sum := h.Sum(nil)
+	if sn.st.complete && sn.s.writable() == nil {
+		err := sn.s.commit(sn.sl, &ticket{eval: func(cur *state, b *batch) (*state, error) {
+			if cur == nil || cur.version() != sn.st.version() {
+				return cur, nil
+			}
+			return cur.withDigest(alg, sum), nil
+		}})
+		if err != nil {
+			sn.s.opts.Logger.WarnContext(ctx, "cannot remember digest", "id", sn.st.id, "err", err)
+		}
+	}
+	return sum, nil
+}
+
+// A progress says how far the digests of a prefix are computed.
+//
+//	value of key 'h': | epoch varint | offset varint | ( length varint | state ) ... |
+//	                  with the algorithms in ascending order
+type progress struct {
+	off    int64
+	hashes map[Algorithm]hash.Hash
+}
+
+func newProgress(algs map[Algorithm][]byte) progress {
+	p := progress{hashes: make(map[Algorithm]hash.Hash)}
+	for alg := range algs {
+		p.hashes[alg] = newHash(alg)
+	}
+	return p
+}
+
+func (p progress) matches(want map[Algorithm][]byte) bool {
+	ok := true
+	for alg, h := range p.hashes {
+		ok = ok && subtle.ConstantTimeCompare(h.Sum(nil), want[alg]) == 1
+	}
+	return ok
+}
+
+// loadProgress returns the last checkpoint, or the beginning if there is none
+// that holds: replaced bytes and newly declared digests void it.
+func (s *Store) loadProgress(st *state) progress {
+	v, err := s.get(idKey(kindHash, st.id))
+	if err != nil || v == nil {
+		return newProgress(st.declared)
+	}
+	d := decoder{b: v}
+	epoch := d.uvarint()
+	p := newProgress(st.declared)
+	p.off = d.offset()
+	for _, alg := range slices.Sorted(maps.Keys(p.hashes)) {
+		b := d.bytes(int(min(d.uvarint(), 1<<10)))
+		u := p.hashes[alg].(encoding.BinaryUnmarshaler)
+		if d.bad || u.UnmarshalBinary(b) != nil {
+			return newProgress(st.declared)
+		}
+	}
+	if d.bad || len(d.b) > 0 || epoch != st.epoch || p.off > st.covered.Prefix() {
+		return newProgress(st.declared)
+	}
+	return p
+}
+
+// saveProgress writes a checkpoint. It need not be durable: the log keeps it
+// behind the commits whose bytes it covers.
+func (s *Store) saveProgress(st *state, p progress) error {
+	v := binary.AppendUvarint(nil, st.epoch)
+	v = binary.AppendUvarint(v, uint64(p.off))
+	for _, alg := range slices.Sorted(maps.Keys(p.hashes)) {
+		b, err := p.hashes[alg].(encoding.BinaryMarshaler).MarshalBinary()
+		if err != nil {
+			return err
+		}
+		v = binary.AppendUvarint(v, uint64(len(b)))
+		v = append(v, b...)
+	}
+	return s.db.Set(idKey(kindHash, st.id), v, pebble.NoSync)
+}

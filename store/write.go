@@ -1,0 +1,314 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/infill-http/infill/ranges"
+)
+
+// openWindow is how many bytes a write of unknown length reserves at a time.
+const openWindow = 8 << 20
+
+// WriteFrom streams n bytes from r to [off, off+n) of the resource, or, if n
+// is negative, all bytes up to io.EOF to off and on. length is the numeric
+// complete-length that came with the bytes, or -1. It returns how many bytes
+// it staged.
+//
+// The range is checked before anything is read from r (ErrNotAdjacent,
+// ErrLengthConflict, ErrTooLarge, ErrFull, ErrReplaced). Bytes that are
+// committed already are compared and not stored; ErrRangeConflict says that
+// they differ. An error of r is returned as it is, io.ErrUnexpectedEOF if it
+// ends before n bytes. After any error, what was staged can still be
+// committed. One transaction writes no byte twice.
+//
+// Memory use is one buffer of Options.BufferSize.
+func (tx *Tx) WriteFrom(r io.Reader, off, n, length int64) (int64, error) {
+	limit, err := tx.admit(off, n, length)
+	if err != nil {
+		return 0, err
+	}
+	w := writer{tx: tx, pos: off, end: limit, step: openWindow, compare: tx.base != nil && tx.base.id == tx.sp.id}
+	if n >= 0 {
+		w.step = n
+	}
+	defer w.close()
+	buf := tx.s.buffers.Get().(*[]byte)
+	defer tx.s.buffers.Put(buf)
+	for w.pos < w.end || n < 0 {
+		if w.pos == w.end {
+			// The length is known, and the end of r is not: only its end may follow.
+			if k, err := io.ReadFull(r, (*buf)[:1]); k == 0 && err == io.EOF {
+				return w.pos - off, nil
+			} else if k == 0 {
+				return w.pos - off, err
+			}
+			return w.pos - off, tx.excess(w.end)
+		}
+		b := (*buf)[:min(int64(len(*buf)), w.end-w.pos)]
+		k, rerr := fill(r, b, tx.opts.Persist)
+		if k > 0 {
+			if err := w.stage(b[:k]); err != nil {
+				return w.pos - off, err
+			}
+		}
+		switch {
+		case rerr == io.EOF && n < 0:
+			return w.pos - off, nil
+		case rerr == io.EOF && w.pos < w.end:
+			return w.pos - off, io.ErrUnexpectedEOF
+		case rerr != nil && rerr != io.EOF:
+			return w.pos - off, rerr
+		}
+	}
+	return w.pos - off, nil
+}
+
+// fill reads until b is full, or, for a transaction that persists, until
+// anything came, so that slow bytes do not wait for more of them.
+func fill(r io.Reader, b []byte, eager bool) (n int, err error) {
+	for n < len(b) && err == nil {
+		var k int
+		k, err = r.Read(b[n:])
+		n += k
+		if eager && n > 0 {
+			break
+		}
+	}
+	return n, err
+}
+
+// admit checks a write that is about to begin, notes the length that came
+// with it, and returns where it must end at the latest.
+func (tx *Tx) admit(off, n, length int64) (end int64, err error) {
+	if err := tx.s.Writable(); err != nil {
+		return 0, err
+	}
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	for tx.flushing {
+		tx.flushed.Wait() // what it commits counts as adjacent
+	}
+	if tx.done {
+		return 0, ErrClosed
+	}
+	if tx.failed != nil {
+		return 0, tx.failed
+	}
+	cur := tx.current()
+	c := tx.change
+	c.at = off
+	if length >= 0 {
+		c.expect = length
+	}
+	bound := tx.s.opts.MaxLength
+	if off > bound || n > bound-off || length > bound {
+		return 0, c.fault(ErrTooLarge, cur, ranges.Range{Start: min(off, bound), End: max(off, length, bound)})
+	}
+	r := ranges.Range{Start: off, End: off + max(n, 0)}
+	if c.written.Overlaps(r) {
+		return 0, c.fault(ErrRangeConflict, cur, r)
+	}
+	c.written.Add(r)
+	known, err := c.fit(cur)
+	switch {
+	case errors.Is(err, ErrNotAdjacent):
+		// Later parts of the patch may still bridge the gap.
+		if tx.opts.Sequential {
+			return 0, err
+		}
+	case errors.Is(err, ErrLengthConflict):
+		// How long an overwrite makes the resource shows when all of it is known.
+		if c.fill || tx.opts.Sequential && n >= 0 {
+			return 0, err
+		}
+	}
+	tx.change.expect = c.expect
+	switch {
+	case n >= 0:
+		return off + n, nil
+	case c.fill && known >= 0:
+		return max(off, known), nil
+	case c.expect >= 0:
+		return max(off, c.expect), nil
+	}
+	return bound, nil
+}
+
+// excess is the error of a write whose bytes go on where the resource ends.
+func (tx *Tx) excess(end int64) error {
+	kind := ErrLengthConflict
+	if end == tx.s.opts.MaxLength {
+		kind = ErrTooLarge
+	}
+	return tx.change.fault(kind, tx.current(), ranges.Range{Start: end, End: end + 1})
+}
+
+// A writer stages the bytes of one WriteFrom.
+type writer struct {
+	tx      *Tx
+	pos     int64 // where the next byte goes, logically
+	end     int64 // pos never passes it
+	step    int64 // how much to reserve at a time
+	compare bool  // committed bytes were equal so far
+	window  ranges.Range
+	at      place
+	df      *dataFile
+}
+
+// stage takes in b at w.pos, which moves over as much of it as is staged.
+func (w *writer) stage(b []byte) error {
+	for len(b) > 0 {
+		n, err := w.stageSome(b)
+		if err != nil {
+			return err
+		}
+		w.pos += n
+		b = b[n:]
+	}
+	return w.tx.staged()
+}
+
+// stageSome stages the first bytes of b: those of one committed extent, if
+// they are equal to it, or as many as the window holds.
+func (w *writer) stageSome(b []byte) (int64, error) {
+	tx := w.tx
+	r := ranges.Range{Start: w.pos, End: w.pos + int64(len(b))}
+	if w.compare {
+		for sub, p := range tx.base.extents.Within(r) {
+			if sub.Start > w.pos {
+				r.End = sub.Start
+				break
+			}
+			same, err := tx.s.matches(p, b[:sub.Len()])
+			if err != nil {
+				return 0, err
+			}
+			if same {
+				tx.note(sub, p, nil, nil)
+				return sub.Len(), nil
+			}
+			if tx.change.fill && !tx.change.replace && !tx.base.mismatch {
+				return 0, tx.change.fault(ErrRangeConflict, tx.base, sub)
+			}
+			w.compare = false
+			break
+		}
+	}
+	if w.window.Empty() {
+		if err := w.reserve(); err != nil {
+			return 0, err
+		}
+	}
+	n := min(r.Len(), w.window.Len())
+	if err := tx.s.files.write(w.df, b[:n], w.at.off); err != nil {
+		return 0, err
+	}
+	tx.note(ranges.Range{Start: r.Start, End: r.Start + n}, w.at, w.df, b[:n])
+	w.window.Start += n
+	w.at = w.at.Cut(n)
+	return n, nil
+}
+
+// note enters staged bytes: b, written to a file at p, or bytes that p has already.
+func (tx *Tx) note(r ranges.Range, p place, df *dataFile, b []byte) {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	tx.change.staged = tx.change.staged.Set(r, p)
+	tx.change.written.Add(r)
+	tx.pending += r.Len()
+	if df != nil {
+		f := tx.files[df.id]
+		f.sums.add(p.off, b)
+		f.dirty = true
+	}
+}
+
+// reserve gets a window for the bytes from w.pos on.
+func (w *writer) reserve() error {
+	tx := w.tx
+	if err := tx.s.Writable(); err != nil {
+		return err
+	}
+	want := ranges.Range{Start: w.pos, End: w.pos + min(w.end-w.pos, w.step)}
+	if w.compare {
+		for sub := range tx.base.extents.Within(want) {
+			want.End = sub.Start
+			break
+		}
+	}
+	r, p, df, err := tx.sp.place(tx.sl, want)
+	if err != nil {
+		return err
+	}
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	if tx.files[df.id] == nil {
+		tx.files[df.id] = &stagedFile{df: df}
+	} else {
+		tx.s.files.release(df) // one hold is enough
+	}
+	if p.off == r.Start && df.id == tx.sp.homeID() {
+		tx.reserved.Add(r)
+	}
+	w.window, w.at, w.df = r, p, df
+	return nil
+}
+
+// close gives back what the last window reserved and did not use.
+func (w *writer) close() {
+	if w.window.Empty() || w.at.off != w.window.Start || w.df.id != w.tx.sp.homeID() {
+		return
+	}
+	w.tx.mu.Lock()
+	w.tx.reserved.Sub(w.window)
+	w.tx.mu.Unlock()
+	w.tx.sp.free(ranges.NewSet(w.window))
+}
+
+// matches reports whether the bytes of a place are b.
+func (s *Store) matches(p place, b []byte) (bool, error) {
+	if p.kind == placeZero {
+		return allZero(b), nil
+	}
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	for len(b) > 0 {
+		old := (*buf)[:min(len(b), len(*buf))]
+		if err := s.readPlace(p, old); err != nil {
+			return false, err
+		}
+		if !bytes.Equal(old, b[:len(old)]) {
+			return false, nil
+		}
+		p, b = p.Cut(int64(len(old))), b[len(old):]
+	}
+	return true, nil
+}
+
+// equal reports whether two places have the same n bytes.
+func (s *Store) equal(a, b place, n int64) (bool, error) {
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	for n > 0 {
+		k := min(n, int64(len(*buf)))
+		if err := s.readPlace(a, (*buf)[:k]); err != nil {
+			return false, err
+		}
+		if same, err := s.matches(b, (*buf)[:k]); !same || err != nil {
+			return false, err
+		}
+		a, b, n = a.Cut(k), b.Cut(k), n-k
+	}
+	return true, nil
+}
+
+func allZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
