@@ -40,8 +40,9 @@ func (s *Store) commit(sl *slot, t *ticket) error {
 			cur = next
 		}
 	}
+	var err error
 	if cur != old {
-		if err := s.write(b, transition{sl: sl, old: old, new: cur, space: b.space}); err != nil {
+		if err = s.write(b, transition{sl: sl, old: old, new: cur, space: b.space}); err != nil {
 			for _, t := range ts {
 				if t.err == nil {
 					t.err = err
@@ -49,10 +50,24 @@ func (s *Store) commit(sl *slot, t *ticket) error {
 			}
 		}
 	}
+	if b.space != nil && (cur == old || err != nil) {
+		sl.disown()
+	}
 	for _, follower := range ts[1:] {
 		follower.wake <- false
 	}
 	return t.err
+}
+
+// disown takes from an absent name the space of a resource that never got it:
+// it went again within the batch that made it, or the batch failed.
+func (sl *slot) disown() {
+	sl.mu.Lock()
+	defer sl.mu.Unlock()
+	if sp := sl.space; sp != nil && sl.pub.Load() == nil && sp.wasBorn() {
+		sp.lost()
+		sl.space = nil
+	}
 }
 
 // alone runs f while the caller leads the queues of all slots, which must be
@@ -116,7 +131,8 @@ func (s *Store) write(b *batch, ts ...transition) error {
 		s.fail(err)
 		return err
 	}
-	s.publish(ts, named, garbage)
+	s.publish(ts, named)
+	s.doom(garbage)
 	for _, t := range ts {
 		if t.new != nil {
 			s.churned(t.sl, t.new, b.touched.Size())
@@ -164,21 +180,21 @@ func refChanges(olds, news map[ID]*state) (named, dropped []ref) {
 // apply commits the batch after adding the end of the dropped references, and
 // returns the files that no resource names any more.
 func (s *Store) apply(pb *pebble.Batch, named, dropped []ref) ([]fileID, error) {
-	if len(dropped) == 0 {
-		return nil, pb.Commit(s.files.writeOptions())
+	if len(dropped) == 0 && len(named) == 0 {
+		return nil, pb.Commit(pebble.Sync)
 	}
-	// Two resources may drop the same file at once. Each must see the other's
-	// batch or be seen by it; the log keeps the order across a crash.
+	// Two resources may drop the same file at once, or one drop it while the
+	// other, which dropped it before, names it again with bytes that a
+	// transaction compared with. Each must see the other's batch or be seen by
+	// it; the log keeps the order across a crash.
 	s.drops.Lock()
 	garbage, err := s.dropRefs(pb, named, dropped)
-	if err == nil && s.opts.Durability == DurabilitySync {
+	if err == nil {
 		err = s.db.ApplyNoSyncWait(pb, pebble.Sync)
-	} else if err == nil {
-		err = pb.Commit(pebble.NoSync)
 	}
 	s.drops.Unlock()
-	if err != nil || s.opts.Durability == DurabilityNone {
-		return garbage, err
+	if err != nil {
+		return nil, err
 	}
 	return garbage, pb.SyncWait()
 }
@@ -218,11 +234,14 @@ func (s *Store) dropRefs(pb *pebble.Batch, named, dropped []ref) (garbage []file
 	return garbage, nil
 }
 
-// publish shows the new states to requests, and lets go of files.
-func (s *Store) publish(ts []transition, named []ref, garbage []fileID) {
+// publish shows the new states to requests.
+func (s *Store) publish(ts []transition, named []ref) {
 	for _, t := range ts {
 		t.sl.mu.Lock()
 		defer t.sl.mu.Unlock()
+		if sp := t.sl.space; sp != nil && (t.new == nil || t.new.id != sp.id) {
+			sp.lost()
+		}
 		if t.new == nil {
 			t.sl.space = nil
 		} else if t.old == nil || t.old.id != t.new.id {
@@ -240,8 +259,24 @@ func (s *Store) publish(ts []transition, named []ref, garbage []fileID) {
 	for _, r := range named {
 		delete(s.files.doomed, r.file)
 	}
+}
+
+// doom lets go of files that a batch, which is durable and published now, left
+// without a reference, unless a later batch has named them again. If one does
+// so from now on, its transaction has had them pinned all the time.
+func (s *Store) doom(garbage []fileID) {
+	if len(garbage) == 0 {
+		return
+	}
+	s.drops.Lock()
+	defer s.drops.Unlock()
 	for _, f := range garbage {
-		s.files.doomLocked(f)
+		named, err := has(s.db, fileKey(kindRef, f))
+		if err != nil {
+			s.opts.Logger.Error("cannot remove data file", "file", uint64(f), "err", err)
+		} else if !named {
+			s.files.discard(f)
+		}
 	}
 }
 
@@ -263,6 +298,9 @@ func putResource(pb *pebble.Batch, old, st *state, touched ranges.Set) {
 		pb.Set(idKey(kindVerify, st.id), []byte(st.name), nil)
 	case was:
 		pb.Delete(idKey(kindVerify, st.id), nil)
+	}
+	if old != nil && len(old.declared) > 0 && len(st.declared) == 0 {
+		pb.Delete(idKey(kindHash, st.id), nil)
 	}
 	if old == nil {
 		for r, p := range st.extents.All() {

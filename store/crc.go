@@ -91,7 +91,7 @@ func decodeCRC(chunk int64, b []byte) (crcPieces, error) {
 	for d := (decoder{b: b}); len(d.b) > 0; {
 		p := crcPiece{off: at + d.offset(), n: d.offset()}
 		sum := d.bytes(4)
-		if d.bad || p.n <= 0 || p.off < at || p.end() > (chunk+1)*crcChunk {
+		if d.bad || p.off < at || p.off/crcChunk != chunk || p.n <= 0 || p.n > crcBlock-p.off%crcBlock {
 			return nil, fmt.Errorf("%w: checksums of chunk %d", ErrCorrupt, chunk)
 		}
 		p.crc = binary.BigEndian.Uint32(sum)

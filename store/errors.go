@@ -27,6 +27,8 @@ var (
 	ErrReplaced = errors.New("resource was replaced while it was written")
 	// ErrIncomplete says that the operation needs a complete resource.
 	ErrIncomplete = errors.New("resource is incomplete")
+	// ErrSameName says that source and destination are one name.
+	ErrSameName = errors.New("source and destination are the same")
 	// ErrDigestMismatch says that [0,N) is covered and durable, but does not
 	// have the digest that was declared; the resource stays incomplete.
 	ErrDigestMismatch = errors.New("declared digest does not match the content")
@@ -59,7 +61,7 @@ type RangeError struct {
 	Err    error        // one of the sentinels
 	Range  ranges.Range // the offending part of the write, half-open
 	Offset int64        // K of the resource, in bytes
-	Length int64        // N of the resource, in bytes, or -1
+	Length int64        // N of the resource, in bytes, or -1; for ErrTooLarge, Options.MaxLength
 }
 
 func (e *RangeError) Error() string {

@@ -41,6 +41,7 @@ type files struct {
 	pins   map[fileID]int
 	doomed map[fileID]bool // removed at the last unpin
 	open   map[fileID]*dataFile
+	sealed map[fileID]error // files that are not written again by this process
 
 	janitor janitor
 }
@@ -54,9 +55,9 @@ type dataFile struct {
 	users int // guarded by files.mu
 	group group
 
-	mu     sync.Mutex
-	placed bool  // the directory entry is durable
-	sealed error // after a failed sync nothing uncommitted in it counts (invariant 7)
+	mu     sync.Mutex // lock order: files.mu, mu
+	placed bool       // the directory entry is durable
+	sealed error      // after a failed sync nothing uncommitted in it counts (invariant 7)
 }
 
 // dirOf spreads files over the directories so that 256 neighbours share one.
@@ -97,7 +98,7 @@ func (fl *files) newID() (fileID, error) {
 			b.Set(fileKey(kindGarbage, id), nil, nil)
 		}
 		b.Set([]byte{kindNextID}, fileKey(0, end)[1:], nil)
-		if err := b.Commit(fl.writeOptions()); err != nil {
+		if err := b.Commit(pebble.Sync); err != nil {
 			return 0, fl.check(err)
 		}
 		fl.lastID = end
@@ -105,13 +106,6 @@ func (fl *files) newID() (fileID, error) {
 	id := fl.nextID
 	fl.nextID++
 	return id, nil
-}
-
-func (fl *files) writeOptions() *pebble.WriteOptions {
-	if fl.opts.Durability == DurabilityNone {
-		return pebble.NoSync
-	}
-	return pebble.Sync
 }
 
 // acquire opens an existing file for writing, or shares it with those that
@@ -129,7 +123,7 @@ func (fl *files) acquire(id fileID, placed bool) (*dataFile, error) {
 		if err != nil {
 			return nil, fl.check(err)
 		}
-		df = &dataFile{id: id, f: f, placed: placed}
+		df = &dataFile{id: id, f: f, placed: placed, sealed: fl.sealed[id]}
 		fl.open[id] = df
 	}
 	df.users++
@@ -160,14 +154,11 @@ func (fl *files) release(df *dataFile) {
 // sync makes all writes to the file that returned before the call durable,
 // and its directory entry.
 func (fl *files) sync(df *dataFile) error {
-	if fl.opts.Durability == DurabilityNone {
-		return df.seal(nil)
-	}
 	err := df.group.do(func() error {
-		if err := df.seal(nil); err != nil {
+		if err := df.fault(); err != nil {
 			return err
 		}
-		return df.seal(fl.check(df.f.SyncData()))
+		return fl.seal(df, fl.check(df.f.SyncData()))
 	})
 	if err != nil {
 		return err
@@ -179,7 +170,7 @@ func (fl *files) sync(df *dataFile) error {
 		return nil
 	}
 	if err := fl.syncDir(dirOf(df.id)); err != nil {
-		return df.seal(err)
+		return fl.seal(df, err)
 	}
 	df.mu.Lock()
 	df.placed = true
@@ -190,21 +181,31 @@ func (fl *files) sync(df *dataFile) error {
 // syncDir makes the entries of a directory durable.
 func (fl *files) syncDir(d int) error {
 	return fl.dirs[d].do(func() error {
-		dir, err := fl.fs.OpenDir(fl.dirPath(d))
-		if err != nil {
-			return fl.check(err)
-		}
-		return fl.check(errors.Join(dir.Sync(), dir.Close()))
+		return fl.check(syncDir(fl.fs, fl.dirPath(d)))
 	})
 }
 
-// seal marks the file with the first error it is given and returns the mark.
-func (df *dataFile) seal(err error) error {
+// seal marks the file with the first error that it is given, for as long as
+// the process runs, and returns the mark.
+func (fl *files) seal(df *dataFile, err error) error {
+	if err == nil {
+		return df.fault()
+	}
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
 	df.mu.Lock()
 	defer df.mu.Unlock()
-	if df.sealed == nil && err != nil {
+	if df.sealed == nil {
 		df.sealed = fmt.Errorf("file %d is sealed: %w", df.id, err)
+		fl.sealed[df.id] = df.sealed
 	}
+	return df.sealed
+}
+
+// fault returns the mark of a sealed file, or nil.
+func (df *dataFile) fault() error {
+	df.mu.Lock()
+	defer df.mu.Unlock()
 	return df.sealed
 }
 
@@ -215,7 +216,7 @@ func (fl *files) write(df *dataFile, b []byte, off int64) error {
 		err = fmt.Errorf("short write of %d bytes", len(b))
 	}
 	if err != nil {
-		return df.seal(fl.check(err))
+		return fl.seal(df, fl.check(err))
 	}
 	return nil
 }
@@ -272,7 +273,7 @@ func (fl *files) doomLocked(id fileID) {
 	fl.janitor.remove(id)
 }
 
-// discard dooms a file that no extent ever named.
+// discard dooms a file that no extent names.
 func (fl *files) discard(id fileID) {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
@@ -301,27 +302,4 @@ func (fl *files) checkRead(err error) error {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return err
-}
-
-// syncEach makes every data file and directory durable, one by one.
-func (fl *files) syncEach() error {
-	for d := range fl.dirs {
-		names, err := fl.fs.List(fl.dirPath(d))
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			f, err := fl.fs.Open(filepath.Join(fl.dirPath(d), name))
-			if err != nil {
-				return err
-			}
-			if err := errors.Join(f.Sync(), f.Close()); err != nil {
-				return err
-			}
-		}
-		if err := fl.syncDir(d); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -8,11 +8,11 @@ import (
 )
 
 // flush commits what is staged: sync the bytes, then one ticket in the queue
-// of the name.
-func (tx *Tx) flush() (Result, error) {
+// of the name. Unless it is the last flush, more may follow.
+func (tx *Tx) flush(last bool) (Result, error) {
 	tx.commit.Lock()
 	defer tx.commit.Unlock()
-	c, files, err := tx.take()
+	c, files, err := tx.take(last)
 	if err != nil {
 		return Result{}, err
 	}
@@ -48,6 +48,7 @@ func (tx *Tx) flushTaken(c *change, files []*stagedFile) error {
 	}
 	res.Created = res.Created || tx.result.Created
 	res.Changed = res.Changed || tx.result.Changed
+	res.Completed = res.Completed || tx.result.Completed
 	tx.own, tx.result = res.Info, res
 	if !res.Info.Complete && len(res.Info.Declared) > 0 {
 		tx.s.verifyLater(tx.sl)
@@ -56,8 +57,9 @@ func (tx *Tx) flushTaken(c *change, files []*stagedFile) error {
 }
 
 // take removes from the transaction what a flush commits. Lengths and
-// metadata stay: to say them again changes nothing.
-func (tx *Tx) take() (change, []*stagedFile, error) {
+// metadata stay: to say them again changes nothing. The length that an
+// overwrite sets, or is to arrive at, is a matter of its last flush.
+func (tx *Tx) take(last bool) (change, []*stagedFile, error) {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	if tx.failed != nil {
@@ -67,6 +69,10 @@ func (tx *Tx) take() (change, []*stagedFile, error) {
 		return change{}, nil, ErrClosed
 	}
 	c := tx.change
+	c.partial = !last
+	if c.partial && !c.fill {
+		c.setLength = -1
+	}
 	tx.change.staged, tx.change.written = ranges.Map[place]{}, ranges.Set{}
 	tx.pending = 0
 	var files []*stagedFile
@@ -94,14 +100,15 @@ func (tx *Tx) eval(c *change, sums map[fileID]crcPieces, cur *state, b *batch) (
 	if err != nil {
 		return nil, Result{}, err
 	}
-	if next == st {
-		return cur, Result{Info: cur.info}, nil
-	}
-	if st.complete && len(c.declared) > 0 {
+	if st.complete && !c.partial && len(c.declared) > 0 {
 		if err := tx.s.verifyNow(next, c.declared); err != nil {
 			return nil, Result{}, err
 		}
 	}
+	if next == st {
+		return cur, Result{Info: cur.info}, nil
+	}
+	tx.awaits = tx.awaits || next.unverified() && !st.unverified()
 	tx.keepHome(c, next)
 	next.seal()
 	for r := range touched.All() {
@@ -123,13 +130,13 @@ func (tx *Tx) eval(c *change, sums map[fileID]crcPieces, cur *state, b *batch) (
 // target is the state that the change is for: cur, or that of a resource
 // which this commit creates.
 func (tx *Tx) target(c *change, cur *state) (*state, error) {
+	if tx.sp.wasLost() {
+		return nil, ErrReplaced
+	}
 	if cur != nil && cur.id == tx.sp.id {
 		return cur, nil
 	}
-	tx.sp.mu.Lock()
-	born := tx.sp.born
-	tx.sp.mu.Unlock()
-	if born || cur != nil && !tx.opts.Create {
+	if tx.sp.wasBorn() || cur != nil && !tx.opts.Create {
 		return nil, ErrReplaced
 	}
 	st := newState(tx.sp.id, tx.sl.name, c.now)
@@ -218,7 +225,7 @@ func (tx *Tx) startFlushLocked() {
 	}
 	tx.flushing = true
 	go func() {
-		tx.flush() // its error stays in tx.failed
+		tx.flush(false) // its error stays in tx.failed
 		tx.mu.Lock()
 		defer tx.mu.Unlock()
 		tx.flushing = false

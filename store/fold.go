@@ -23,6 +23,7 @@ const (
 	foldChurn  = 16 << 20 // bytes overwritten, at least, between two looks
 	foldWindow = 64 << 20 // bytes copied for one commit, at most
 	foldMinGap = 4 << 20  // size from which a file half of whose bytes are dead is folded
+	foldZero   = 64 << 10 // longest run of zeros that is written out to join what is around it
 )
 
 // A folder runs folds, one at a time.
@@ -30,6 +31,8 @@ type folder struct {
 	mu      sync.Mutex
 	queued  map[*slot]bool
 	todo    []*slot
+	busy    bool
+	ran     chan struct{} // closed, and replaced, whenever a fold has ended
 	wake    chan struct{}
 	stopped chan struct{}
 	done    chan struct{}
@@ -38,7 +41,7 @@ type folder struct {
 func (s *Store) startFolder() {
 	f := &s.folder
 	f.queued = make(map[*slot]bool)
-	f.wake = make(chan struct{}, 1)
+	f.wake, f.ran = make(chan struct{}, 1), make(chan struct{})
 	f.stopped, f.done = make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(f.done)
@@ -53,6 +56,7 @@ func (s *Store) startFolder() {
 					s.opts.Logger.Warn("cannot fold", "name", sl.name, "err", err)
 				}
 				s.release(sl)
+				f.ended()
 			}
 		}
 	}()
@@ -65,9 +69,17 @@ func (f *folder) next() *slot {
 		return nil
 	}
 	sl := f.todo[0]
-	f.todo = f.todo[1:]
+	f.todo, f.busy = f.todo[1:], true
 	delete(f.queued, sl)
 	return sl
+}
+
+func (f *folder) ended() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.busy = false
+	close(f.ran)
+	f.ran = make(chan struct{})
 }
 
 // stopFolder ends folding after the window at hand.
@@ -86,10 +98,12 @@ func (s *Store) churned(sl *slot, st *state, n int64) {
 		return
 	}
 	sl.churn += n
-	if st.extents.Len() <= s.opts.FoldExtents && len(st.files) <= foldFiles && sl.churn < max(foldChurn, st.length/4) {
+	// What a fold could not join is not tried again before it has grown by half.
+	many := st.extents.Len() > max(s.opts.FoldExtents, sl.folded+sl.folded/2)
+	if !many && len(st.files) <= foldFiles && sl.churn < max(foldChurn, st.length/4) {
 		return
 	}
-	sl.churn = 0
+	sl.churn, sl.folded = 0, st.extents.Len()
 	f := &s.folder
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -173,14 +187,18 @@ func (s *Store) foldable(st *state) ranges.Set {
 }
 
 // fragmented returns the half of the map that has its extents closest
-// together, in cells of a few extents each.
+// together, in cells of a few extents each. Long runs of zeros stay as they are.
 func fragmented(st *state) ranges.Set {
 	const cell = 64 // extents
 	var cells []ranges.Range
-	n := 0
-	for r := range st.extents.All() {
-		if n%cell == 0 {
-			cells = append(cells, r)
+	n := cell
+	for r, p := range st.extents.All() {
+		if p.kind == placeZero && r.Len() > foldZero {
+			n = cell
+			continue
+		}
+		if n == cell {
+			cells, n = append(cells, r), 0
 		}
 		cells[len(cells)-1].End = r.End
 		n++
@@ -234,9 +252,6 @@ func (s *Store) foldRanges(sl *slot, st *state, window ranges.Set) error {
 	defer s.buffers.Put(buf)
 	for w := range window.All() {
 		for r, p := range st.extents.Within(w) {
-			if p.kind != placeFile {
-				continue
-			}
 			for r.Start < r.End {
 				b := (*buf)[:min(r.Len(), int64(len(*buf)))]
 				if err := s.readPlace(p, b); err != nil {

@@ -3,28 +3,24 @@ package store
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // A header is what the store knows of itself.
 //
-//	value of key 0x00: | version (4, big-endian) | flags (1) | secret (32) |
+//	value of key 0x00: | version (4, big-endian) | secret (32) |
 type header struct {
 	version  uint32
-	flags    byte
 	secret   [32]byte
 	nextFile fileID // of key 0x01: the first id that was never handed out
 }
 
-// flagUndurable says that a process with DurabilityNone has the store open,
-// or had, and did not close it.
-const flagUndurable = 1
-
-// readHeader reads the header and marks the store for this process; a new
-// store gets its directories and a header.
+// readHeader reads the header; a new store gets its directories and a header.
 func (s *Store) readHeader() (header, error) {
 	var h header
 	v, err := s.get([]byte{kindHeader})
@@ -37,7 +33,7 @@ func (s *Store) readHeader() (header, error) {
 		if err := s.makeDirs(); err != nil {
 			return h, err
 		}
-		return h, s.writeHeader(h, s.opts.Durability)
+		return h, s.writeHeader(h)
 	}
 	if len(v) < 4 {
 		return h, fmt.Errorf("%w: header", ErrCorrupt)
@@ -45,11 +41,10 @@ func (s *Store) readHeader() (header, error) {
 	if h.version = binary.BigEndian.Uint32(v); h.version != formatVersion {
 		return h, fmt.Errorf("%w: version %d, this program knows %d", ErrFormat, h.version, formatVersion)
 	}
-	if len(v) != 4+1+len(h.secret) {
+	if len(v) != 4+len(h.secret) {
 		return h, fmt.Errorf("%w: header", ErrCorrupt)
 	}
-	h.flags = v[4]
-	copy(h.secret[:], v[5:])
+	copy(h.secret[:], v[4:])
 	next, err := s.get([]byte{kindNextID})
 	if err != nil {
 		return h, err
@@ -61,35 +56,42 @@ func (s *Store) readHeader() (header, error) {
 		}
 		h.nextFile = fileID(binary.BigEndian.Uint64(next))
 	}
-	if h.flags&flagUndurable != 0 && s.opts.Durability == DurabilitySync {
-		return h, ErrUnclean
-	}
-	return h, s.writeHeader(h, s.opts.Durability)
+	return h, nil
 }
 
-func (s *Store) writeHeader(h header, d Durability) error {
-	h.flags &^= flagUndurable
-	if d == DurabilityNone {
-		h.flags |= flagUndurable
-	}
+func (s *Store) writeHeader(h header) error {
 	v := binary.BigEndian.AppendUint32(nil, h.version)
-	v = append(v, h.flags)
 	v = append(v, h.secret[:]...)
 	return s.db.Set([]byte{kindHeader}, v, pebble.Sync)
 }
 
-// closeHeader takes the mark of DurabilityNone off again, after making
-// durable all that was written under it.
-func (s *Store) closeHeader() error {
-	if s.opts.Durability == DurabilitySync || s.writable() != nil {
-		return nil
+// makeRoot makes the directory of the store and those above it, durably as
+// far as they are not there yet.
+func makeRoot(fs vfs.FS, dir string) error {
+	var made []string
+	for path := dir; ; path = filepath.Dir(path) {
+		if _, err := fs.Stat(path); err == nil || filepath.Dir(path) == path {
+			break
+		}
+		made = append(made, filepath.Dir(path))
 	}
-	if err := s.files.syncAll(); err != nil {
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	h := header{version: formatVersion}
-	copy(h.secret[:], s.secret)
-	return s.writeHeader(h, DurabilitySync)
+	for _, path := range made {
+		if err := syncDir(fs, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncDir(fs vfs.FS, path string) error {
+	dir, err := fs.OpenDir(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // makeDirs makes the directories of the data files, durably, before the
@@ -101,18 +103,5 @@ func (s *Store) makeDirs() error {
 			return err
 		}
 	}
-	for _, path := range []string{s.files.dir, s.dir, filepath.Dir(s.dir)} {
-		dir, err := fs.OpenDir(path)
-		if err != nil {
-			return err
-		}
-		if err := dir.Sync(); err != nil {
-			dir.Close()
-			return err
-		}
-		if err := dir.Close(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(syncDir(fs, s.files.dir), syncDir(fs, s.dir))
 }

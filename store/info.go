@@ -58,7 +58,8 @@ type Info struct {
 	Metadata   Metadata
 	Created    time.Time
 	Modified   time.Time // of the last commit; never decreases for a name
-	// Declared holds the digests that the complete representation must have.
+	// Declared holds the digests that the complete representation must have;
+	// a resource that is complete has none.
 	Declared map[Algorithm][]byte
 	// Base is the version that the last commit was made from (zero: it created
 	// the resource), and BaseRange the one range it wrote (empty: several, or none).

@@ -93,12 +93,10 @@ func (j *janitor) sweep(ids []fileID) {
 		}
 		b.Delete(fileKey(kindGarbage, id), nil)
 	}
-	if j.fl.opts.Durability == DurabilitySync {
-		for d := range dirs {
-			if err := j.fl.syncDir(d); err != nil {
-				log.Error("cannot sync directory", "err", err)
-				return
-			}
+	for d := range dirs {
+		if err := j.fl.syncDir(d); err != nil {
+			log.Error("cannot sync directory", "err", err)
+			return
 		}
 	}
 	if err := b.Commit(pebble.NoSync); err != nil {

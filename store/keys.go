@@ -13,7 +13,7 @@ import (
 // order of what they name. Integers in values are unsigned varints.
 //
 //	+------+
-//	| 0x00 |                              -> format version, flags, secret
+//	| 0x00 |                              -> format version, secret
 //	+------+
 //	+------+
 //	| 0x01 |                              -> next file id that was never handed out
@@ -117,6 +117,9 @@ func decodeExtent(key, value []byte) (ranges.Range, place, error) {
 	default:
 		d.bad = true
 	}
+	if p.kind == placeFile && (p.file == 0 || n > uint64(math.MaxInt64-p.off)) {
+		d.bad = true
+	}
 	if d.bad || len(d.b) > 0 || n == 0 || start > math.MaxInt64 || n > math.MaxInt64-start {
 		return ranges.Range{}, place{}, fmt.Errorf("%w: extent %x: %x", ErrCorrupt, key, value)
 	}
@@ -158,3 +161,6 @@ func (d *decoder) bytes(n int) []byte {
 	d.b = d.b[n:]
 	return b
 }
+
+// rest returns all that is left.
+func (d *decoder) rest() string { return string(d.bytes(len(d.b))) }

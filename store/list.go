@@ -25,15 +25,12 @@ type Entry struct {
 func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for next := max(prefix, successor(after)); ; {
-			name, ok, err := s.nextName(next, prefix)
-			if err == nil {
-				err = ctx.Err()
-			}
+			name, info, err := s.nextEntry(ctx, next, prefix)
 			if err != nil {
 				yield(Entry{}, err)
 				return
 			}
-			if !ok {
+			if name == "" {
 				return
 			}
 			if i := strings.IndexByte(name[len(prefix):], '/'); i >= 0 {
@@ -45,15 +42,36 @@ func (s *Store) List(ctx context.Context, prefix, after string) iter.Seq2[Entry,
 				continue
 			}
 			next = name + "\x00"
-			info, err := s.peek(name)
-			if err == nil && info == nil {
-				continue // gone since
-			}
-			if !yield(Entry{Name: name, Info: info}, err) || err != nil {
+			if info != nil && !yield(Entry{Name: name, Info: info}, nil) {
 				return
 			}
 		}
 	}
+}
+
+// nextEntry returns the least name from start on, among those that begin with
+// prefix, and what it has if it is a direct child and still there. An empty
+// name means that there are no more.
+func (s *Store) nextEntry(ctx context.Context, start, prefix string) (name string, info *Info, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", nil, err
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return "", nil, ErrClosed
+	}
+	s.active.Add(1)
+	s.mu.Unlock()
+	defer s.active.Done()
+	name, ok, err := s.nextName(start, prefix)
+	if err != nil || !ok {
+		return "", nil, err
+	}
+	if !strings.Contains(name[len(prefix):], "/") {
+		info, err = s.peek(name)
+	}
+	return name, info, err
 }
 
 // successor is the least name after all that a listing which ended at name
@@ -126,20 +144,24 @@ func (s *Store) inUse(name string) *slot {
 
 // peek describes what a name has without loading its extents; nil: nothing.
 func (s *Store) peek(name string) (*Info, error) {
+	// What is in the snapshot of the map is durable if nobody uses the name
+	// afterwards: a commit in flight uses it until then.
+	snap := s.db.NewSnapshot()
+	defer snap.Close()
 	if sl := s.inUse(name); sl != nil {
 		return describe(sl.pub.Load()), nil
 	}
-	v, err := s.get(nameKey(name))
+	v, err := getFrom(snap, nameKey(name))
 	if err != nil || len(v) != 16 {
 		return nil, err
 	}
-	rec, err := s.loadRecord(ID(v))
+	rec, err := loadRecord(snap, ID(v))
 	if err != nil {
 		return nil, err
 	}
 	st := &state{record: rec}
 	if !rec.complete {
-		if st, err = s.loadID(rec.id); err != nil {
+		if st, err = loadID(snap, rec.id); err != nil {
 			return nil, err
 		}
 		return st.info, nil

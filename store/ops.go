@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"github.com/infill-http/infill/ranges"
 )
 
 // Delete removes the resource that a name has, if cond (which may be nil)
@@ -28,8 +30,8 @@ func (s *Store) Delete(ctx context.Context, name string, cond Cond) error {
 }
 
 // Move gives the complete resource that from has the name to, in place of
-// what has it, as one step: at no moment has to no resource if it had one. The
-// resource keeps its ID and gets a new revision. cond is evaluated on the
+// what has it, as one step: at no moment has to no resource if it had one
+// (ErrSameName: from is to, ErrIncomplete: it is incomplete). The resource keeps its ID and gets a new revision. cond is evaluated on the
 // source, dest on what the destination has (nil: absent); both may be nil.
 // Transactions on either name fail at their commit. Result.Created says that
 // the destination was absent. Its cost does not depend on the bytes.
@@ -54,6 +56,9 @@ func (s *Store) Copy(ctx context.Context, from, to string, cond, dest Cond) (Res
 // relocate gives the name to to a successor of what from has; finish makes
 // the successor's identity and returns what from has afterwards.
 func (s *Store) relocate(ctx context.Context, from, to string, cond, dest Cond, finish func(src, next *state) *state) (Result, error) {
+	if from == to {
+		return Result{}, ErrSameName
+	}
 	if err := s.Writable(); err != nil {
 		return Result{}, err
 	}
@@ -94,6 +99,7 @@ func (s *Store) relocate(ctx context.Context, from, to string, cond, dest Cond, 
 		next.name = to
 		// Transactions in flight on the source may still write to its home file.
 		next.home, next.homeHigh = 0, 0
+		next.baseRange = ranges.Range{}
 		left := finish(old, next)
 		if over != nil && over.modified.After(next.modified) {
 			next.modified = over.modified

@@ -15,8 +15,9 @@ type Durability int
 const (
 	// DurabilitySync makes bytes and map survive power loss before a commit returns.
 	DurabilitySync Durability = iota
-	// DurabilityNone never syncs: a commit survives a crash of the process
-	// but not of the machine. For scratch data.
+	// DurabilityNone never syncs before the store is closed: a crash of the
+	// machine may lose or tear anything, one of the process the last
+	// commits. For scratch data.
 	DurabilityNone
 )
 

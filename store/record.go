@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -95,7 +96,7 @@ func (r *record) encode() []byte {
 	number(tagModified, uint64(r.modified.UnixMicro()))
 	digests(tagDeclared, r.declared)
 	digests(tagKnown, r.known)
-	if r.base != (Version{}) {
+	if r.base != (Version{}) || !r.baseRange.Empty() {
 		v := binary.AppendUvarint(r.base.ID[:len(r.base.ID):len(r.base.ID)], r.base.Revision)
 		v = binary.AppendUvarint(v, uint64(r.baseRange.Start))
 		v = binary.AppendUvarint(v, uint64(r.baseRange.End))
@@ -120,23 +121,25 @@ func decodeRecord(id ID, b []byte) (record, error) {
 		v := decoder{b: d.bytes(int(n))}
 		switch tag {
 		case tagName:
-			r.name = string(v.b)
+			r.name = v.rest()
 		case tagRevision:
 			r.revision = v.uvarint()
 		case tagLength:
-			r.length = v.offset() - 1
+			n := v.uvarint() - 1
+			v.bad = v.bad || n > math.MaxInt64
+			r.length = int64(n)
 		case tagComplete:
 			r.complete = v.uvarint() == 1
 		case tagMismatch:
 			r.mismatch = v.uvarint() == 1
 		case tagType:
-			r.meta.Type = string(v.b)
+			r.meta.Type = v.rest()
 		case tagLanguage:
-			r.meta.Language = string(v.b)
+			r.meta.Language = v.rest()
 		case tagEncoding:
-			r.meta.Encoding = string(v.b)
+			r.meta.Encoding = v.rest()
 		case tagDisposition:
-			r.meta.Disposition = string(v.b)
+			r.meta.Disposition = v.rest()
 		case tagCreated:
 			r.created = time.UnixMicro(v.offset())
 		case tagModified:
@@ -158,7 +161,7 @@ func decodeRecord(id ID, b []byte) (record, error) {
 		default:
 			d.bad = true
 		}
-		d.bad = d.bad || v.bad
+		d.bad = d.bad || v.bad || len(v.b) > 0
 	}
 	if d.bad || r.revision == 0 {
 		return record{}, fmt.Errorf("%w: record of %v", ErrCorrupt, id)
@@ -175,7 +178,8 @@ func (d *decoder) digest(into *map[Algorithm][]byte) {
 	if *into == nil {
 		*into = make(map[Algorithm][]byte)
 	}
-	(*into)[Algorithm(d.b[:i])] = slices.Clone(d.b[i+1:])
+	alg := Algorithm(d.bytes(i))
+	(*into)[alg] = []byte(d.rest()[1:])
 }
 
 // version names the present state.

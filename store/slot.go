@@ -27,7 +27,9 @@ type slot struct {
 	ready atomic.Bool // it was read; written under load
 
 	queue queue
-	churn int64 // bytes overwritten since fold.go looked; guarded by the lead of queue
+	// For fold.go; guarded by the lead of queue.
+	churn  int64 // bytes overwritten since the last look
+	folded int   // extents at the last look
 
 	mu    sync.Mutex            // lock order: slot.mu, space.mu, files.mu
 	pub   atomic.Pointer[state] // nil: absent. Written under mu and files.mu
@@ -113,11 +115,11 @@ func (s *Store) loadName(name string) (*state, error) {
 	if len(v) != 16 {
 		return nil, fmt.Errorf("%w: name key of %q", ErrCorrupt, name)
 	}
-	return s.loadID(ID(v))
+	return loadID(s.db, ID(v))
 }
 
-func (s *Store) loadRecord(id ID) (record, error) {
-	v, err := s.get(idKey(kindRecord, id))
+func loadRecord(r pebble.Reader, id ID) (record, error) {
+	v, err := getFrom(r, idKey(kindRecord, id))
 	if err != nil {
 		return record{}, err
 	}
@@ -127,14 +129,14 @@ func (s *Store) loadRecord(id ID) (record, error) {
 	return decodeRecord(id, v)
 }
 
-func (s *Store) loadID(id ID) (*state, error) {
-	rec, err := s.loadRecord(id)
+func loadID(from pebble.Reader, id ID) (*state, error) {
+	rec, err := loadRecord(from, id)
 	if err != nil {
 		return nil, err
 	}
 	st := &state{record: rec}
 	prefix := idKey(kindExtent, id)
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: upperBound(prefix)})
+	it, err := from.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: upperBound(prefix)})
 	if err != nil {
 		return nil, err
 	}
@@ -158,8 +160,10 @@ func (s *Store) loadID(id ID) (*state, error) {
 }
 
 // get returns a copy of the value of a key, or nil if there is none.
-func (s *Store) get(key []byte) ([]byte, error) {
-	v, closer, err := s.db.Get(key)
+func (s *Store) get(key []byte) ([]byte, error) { return getFrom(s.db, key) }
+
+func getFrom(r pebble.Reader, key []byte) ([]byte, error) {
+	v, closer, err := r.Get(key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}

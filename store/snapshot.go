@@ -59,7 +59,8 @@ func (sn *Snapshot) ReadAt(b []byte, off int64) (int, error) {
 		return 0, fmt.Errorf("negative offset %d", off)
 	}
 	size := sn.st.info.Size()
-	r := ranges.Range{Start: min(off, size), End: min(size, off+int64(len(b)))}
+	r := ranges.Range{Start: min(off, size)}
+	r.End = r.Start + min(size-r.Start, int64(len(b)))
 	n := 0
 	for sub, p := range sn.st.extents.Within(r) {
 		part := b[sub.Start-off : sub.End-off]

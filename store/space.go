@@ -26,8 +26,9 @@ type space struct {
 	private bool
 
 	mu       sync.Mutex
-	txs      int // transactions using the space
-	born     bool
+	txs      int  // transactions using the space
+	born     bool // a commit has made the resource; it may not be published yet
+	gone     bool // the resource has lost the name, or its chance of it
 	home     region
 	high     int64      // end of the home bytes that were ever committed
 	reserved ranges.Set // home bytes that a transaction in flight writes
@@ -50,17 +51,15 @@ const overlaySize = 256 << 20
 // open returns the file of the region for writing, making it if need be. A
 // sealed file is given up for a new one.
 func (r *region) open(fl *files) (df *dataFile, fresh bool, err error) {
-	if r.df != nil && r.df.seal(nil) != nil {
-		fl.release(r.df)
-		*r = region{}
+	if r.df == nil && r.id != 0 {
+		if r.df, err = fl.acquire(r.id, r.named); err != nil {
+			return nil, false, err
+		}
 	}
-	switch {
-	case r.df != nil:
+	if r.df != nil && r.df.fault() == nil {
 		return r.df, false, nil
-	case r.id != 0:
-		r.df, err = fl.acquire(r.id, r.named)
-		return r.df, false, err
 	}
+	r.abandon(fl)
 	if r.df, err = fl.make(); err != nil {
 		return nil, false, err
 	}
@@ -86,15 +85,58 @@ func (r *region) close(fl *files, st *state) {
 	}
 }
 
+// abandon leaves the file to those who hold it: nobody else writes to it.
+func (r *region) abandon(fl *files) {
+	if r.df != nil {
+		fl.release(r.df)
+	}
+	*r = region{}
+}
+
+// published takes in a state that is published now. A file that was named and
+// is no more may be removed at any time, so it is left.
+func (r *region) published(fl *files, st *state) {
+	switch {
+	case r.id == 0:
+	case st.files[r.id] > 0:
+		r.named = true
+	case r.named:
+		r.abandon(fl)
+	}
+}
+
 // published takes in a state of the resource that is published now.
 func (sp *space) published(st *state) {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
-	sp.home.named = sp.home.named || st.files[sp.home.id] > 0
-	sp.overlay.named = sp.overlay.named || st.files[sp.overlay.id] > 0
+	sp.home.published(sp.files, st)
+	sp.overlay.published(sp.files, st)
 	if st.home != 0 && st.home == sp.home.id {
 		sp.high = max(sp.high, st.homeHigh)
 	}
+}
+
+// lost notes that the resource has the name no more, or that another took the
+// name before there was one.
+func (sp *space) lost() {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	sp.gone = true
+}
+
+// wasLost reports whether the resource has lost the name. It may have come
+// back since, by way of another, but then has another space.
+func (sp *space) wasLost() bool {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	return sp.gone
+}
+
+// wasBorn reports whether a commit has made the resource of the space.
+func (sp *space) wasBorn() bool {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	return sp.born
 }
 
 func (sp *space) homeID() fileID {
@@ -103,39 +145,48 @@ func (sp *space) homeID() fileID {
 	return sp.home.id
 }
 
-// place decides where the first bytes of want go. It returns the part of want
-// that the answer holds for and its place, which only the caller writes to
-// until it releases the space. The file is held for the caller.
-func (sp *space) place(sl *slot, want ranges.Range) (ranges.Range, place, *dataFile, error) {
+// A window is a range of a resource and the place that its bytes go to, which
+// nobody else writes to.
+type window struct {
+	ranges.Range
+	at   place
+	df   *dataFile
+	home bool // reserved in the home file
+}
+
+// place decides where the first bytes of want go, as far as the answer is the
+// same for all of them. The file is held for the caller.
+func (sp *space) place(sl *slot, want ranges.Range) (window, error) {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
 	st := sl.pub.Load()
 	if st != nil && st.id != sp.id {
-		if !sp.private || sp.born {
-			return ranges.Range{}, place{}, nil, ErrReplaced
+		if !sp.private {
+			return window{}, ErrReplaced
 		}
 		st = nil
-	} else if st == nil && sp.born {
-		return ranges.Range{}, place{}, nil, ErrReplaced
+	}
+	if sp.gone {
+		return window{}, ErrReplaced
 	}
 	part, free := sp.hole(st, want)
 	if free {
 		df, fresh, err := sp.home.open(sp.files)
 		if err != nil {
-			return ranges.Range{}, place{}, nil, err
+			return window{}, err
 		}
 		if fresh {
 			sp.high = 0
 		}
 		sp.files.hold(df)
 		sp.reserved.Add(part)
-		return part, place{placeFile, df.id, part.Start}, df, nil
+		return window{part, place{placeFile, df.id, part.Start}, df, true}, nil
 	}
 	df, off, err := sp.appendLocked(part.Len())
 	if err != nil {
-		return ranges.Range{}, place{}, nil, err
+		return window{}, err
 	}
-	return part, place{placeFile, df.id, off}, df, nil
+	return window{part, place{placeFile, df.id, off}, df, false}, nil
 }
 
 // append hands out the next n bytes of the overlay. The file is held for the caller.

@@ -110,11 +110,13 @@ type change struct {
 	fill      bool
 	replace   bool // a fill may replace committed bytes that differ
 	staged    ranges.Map[place]
-	written   ranges.Set // the ranges of staged
-	at        int64      // where a write is about to begin; 0 in a commit
-	expect    int64      // complete-length that came with the bytes, or -1
-	setLength int64      // complete-length that is to be set, or -1
-	meta      Metadata   // fields that are not empty are set
+	written   ranges.Set        // the ranges of staged
+	since     ranges.Map[place] // what staged was compared with as it was streamed
+	partial   bool              // more of the same transaction follows
+	at        int64             // where a write is about to begin; 0 in a commit
+	expect    int64             // complete-length that came with the bytes, or -1
+	setLength int64             // complete-length that is to be set, or -1
+	meta      Metadata          // fields that are not empty are set
 	declared  map[Algorithm][]byte
 	known     map[Algorithm][]byte // of the whole representation after the change
 	now       time.Time
@@ -144,7 +146,7 @@ func (c *change) apply(cur *state) (*state, ranges.Set, error) {
 		}
 		changed = changed || did
 	}
-	if cur.complete && length != st.length {
+	if cur.complete { // and what was written may end beyond the length that is set
 		if end := st.covered.Prefix(); length < end {
 			st.cut(ranges.Range{Start: length, End: end})
 			touched.Add(ranges.Range{Start: length, End: end})
@@ -233,7 +235,7 @@ func (c *change) place(st, cur *state, r ranges.Range, p place, touched *ranges.
 		if mine == q {
 			continue
 		}
-		if c.fill {
+		if c.fill || !c.compared(sub, q) {
 			same, err := c.equal(mine, q, sub.Len())
 			if err != nil {
 				return false, err
@@ -241,6 +243,8 @@ func (c *change) place(st, cur *state, r ranges.Range, p place, touched *ranges.
 			if same {
 				continue
 			}
+		}
+		if c.fill {
 			if cur.complete || !c.replace && !cur.mismatch {
 				return false, c.fault(ErrRangeConflict, cur, sub)
 			}
@@ -249,6 +253,15 @@ func (c *change) place(st, cur *state, r ranges.Range, p place, touched *ranges.
 		set(sub, mine)
 	}
 	return changed, nil
+}
+
+// compared reports whether the staged bytes of r were compared with those at
+// p, and differed, when they were streamed.
+func (c *change) compared(r ranges.Range, p place) bool {
+	for sub, q := range c.since.Within(r) {
+		return sub == r && q == p
+	}
+	return false
 }
 
 // fit checks the ranges and lengths of the change against cur and returns the
@@ -267,8 +280,8 @@ func (c *change) fit(cur *state) (int64, error) {
 	if c.at > length {
 		return 0, c.fault(ErrNotAdjacent, cur, ranges.Range{Start: c.at, End: c.at})
 	}
-	if c.expect >= 0 && c.expect != length {
-		return 0, c.fault(ErrLengthConflict, cur, ranges.Range{Start: length, End: c.expect})
+	if c.expect >= 0 && (length > c.expect || length < c.expect && !c.partial) {
+		return 0, c.fault(ErrLengthConflict, cur, ranges.Range{Start: min(length, c.expect), End: max(length, c.expect)})
 	}
 	if c.setLength >= 0 {
 		length = c.setLength

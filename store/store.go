@@ -6,22 +6,25 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"sync"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // A Store is an open store. Its methods may be called concurrently.
 type Store struct {
 	opts    Options
 	dir     string
+	disk    vfs.FS // Options.FS as it was given: with syncs
+	lock    *pebble.Lock
+	unclean bool // the store was found marked, see unclean.go
 	db      *pebble.DB
 	files   files
-	secret  []byte
+	header  header
 	buffers sync.Pool // of *[]byte, Options.BufferSize long
 
 	drops sync.Mutex // orders the batches that drop references to files
@@ -62,14 +65,38 @@ func Open(dir string, opts *Options) (*Store, error) {
 }
 
 func (s *Store) open() error {
-	fs := s.opts.FS
-	if err := fs.MkdirAll(s.dir, 0o755); err != nil {
+	s.disk = s.opts.FS
+	if s.opts.Durability == DurabilityNone {
+		s.opts.FS = withoutSyncs(s.disk)
+	}
+	if err := makeRoot(s.disk, s.dir); err != nil {
 		return err
 	}
+	dir := filepath.Join(s.dir, "map")
+	if err := s.disk.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	lock, err := pebble.LockDirectory(dir, s.disk)
+	if err != nil {
+		return lockError(err)
+	}
+	if err := s.openLocked(dir, lock); err != nil {
+		return errors.Join(err, lock.Close())
+	}
+	s.lock = lock
+	return nil
+}
+
+func (s *Store) openLocked(dir string, lock *pebble.Lock) error {
+	if err := s.admitUnclean(); err != nil {
+		return err
+	}
+	fs := s.opts.FS
 	cache := pebble.NewCache(s.opts.MapCache)
 	defer cache.Unref()
 	po := &pebble.Options{
 		FS:                 fs,
+		Lock:               lock,
 		Cache:              cache,
 		Logger:             pebbleLogger{s.opts.Logger},
 		FormatMajorVersion: pebble.FormatVirtualSSTables,
@@ -79,14 +106,15 @@ func (s *Store) open() error {
 		// Nearly every request asks for a name, and many for one that is absent.
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	db, err := pebble.Open(filepath.Join(s.dir, "map"), po)
+	db, err := pebble.Open(dir, po)
 	if err != nil {
-		return openError(err)
+		return err
 	}
 	s.db = db
 	s.files = files{
 		fs: fs, dir: filepath.Join(s.dir, "data"), db: db, opts: &s.opts, fail: s.fail,
-		pins: make(map[fileID]int), doomed: make(map[fileID]bool), open: make(map[fileID]*dataFile),
+		pins: make(map[fileID]int), doomed: make(map[fileID]bool),
+		open: make(map[fileID]*dataFile), sealed: make(map[fileID]error),
 	}
 	if err := s.start(); err != nil {
 		return errors.Join(err, db.Close())
@@ -94,8 +122,8 @@ func (s *Store) open() error {
 	return nil
 }
 
-func openError(err error) error {
-	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) && !errors.Is(err, fs.ErrPermission) {
+func lockError(err error) error {
+	if errors.Is(err, syscall.EAGAIN) {
 		return fmt.Errorf("%w: %w", ErrLocked, err)
 	}
 	return err
@@ -108,7 +136,7 @@ func (s *Store) start() error {
 	if err != nil {
 		return err
 	}
-	s.secret = h.secret[:]
+	s.header = h
 	var garbage []fileID
 	if err := s.scan(kindGarbage, func(key, _ []byte) {
 		d := fileID(0)
@@ -167,11 +195,15 @@ func (s *Store) Close() error {
 	s.stopFolder()
 	s.active.Wait()
 	s.files.janitor.close()
-	return errors.Join(s.closeHeader(), s.db.Close())
+	err := s.db.Close()
+	if err == nil {
+		err = s.settleUnclean()
+	}
+	return errors.Join(err, s.lock.Close())
 }
 
 // Secret returns 32 random bytes that were made with the store.
-func (s *Store) Secret() []byte { return s.secret }
+func (s *Store) Secret() []byte { return s.header.secret[:] }
 
 // Stat describes the state that a name has now; ErrNotFound: none.
 func (s *Store) Stat(ctx context.Context, name string) (*Info, error) {

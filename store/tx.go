@@ -30,9 +30,10 @@ type TxOptions struct {
 	// Replace lets bytes written to an incomplete resource replace committed
 	// ones that differ; without it they are ErrRangeConflict.
 	Replace bool
-	// Sequential says that there is one write, or that they come in
-	// ascending order, so that one that cannot be adjacent is refused before
-	// its bytes are read. Persist implies it.
+	// Sequential says that there is one write, so that one that cannot be
+	// adjacent, or makes another length than came with it, is refused before
+	// its bytes are read. With Persist, a write that is not adjacent to those
+	// before it is refused so in any case.
 	Sequential bool
 }
 
@@ -43,8 +44,8 @@ type Result struct {
 	Created bool
 	// Changed: the commits of this transaction changed what can be observed.
 	Changed bool
-	// Completed: this commit made the resource complete. Of all commits to a
-	// resource exactly one has it.
+	// Completed: the commits of this transaction made the resource complete.
+	// Of all transactions on a resource exactly one has it.
 	Completed bool
 }
 
@@ -59,9 +60,10 @@ type Tx struct {
 	opts TxOptions
 	base *state // published at Begin, its files pinned; nil: absent
 
-	commit sync.Mutex // held through a flush; guards own, result, retired
+	commit sync.Mutex // held through a flush; guards own, result, awaits
 	own    *Info
 	result Result
+	awaits bool // a commit of this transaction covered a resource that waits for its verdict
 
 	mu       sync.Mutex // guards what follows; lock order: commit, mu
 	change   change     // staged since the last flush; its lengths stay
@@ -91,7 +93,6 @@ func (s *Store) Begin(ctx context.Context, name string, o TxOptions) (*Tx, error
 	if err != nil {
 		return nil, err
 	}
-	o.Sequential = o.Sequential || o.Persist
 	tx := &Tx{s: s, sl: sl, opts: o, files: make(map[fileID]*stagedFile)}
 	tx.change = change{expect: -1, setLength: -1, replace: o.Replace}
 	tx.flushed.L = &tx.mu
@@ -107,6 +108,9 @@ func (s *Store) Begin(ctx context.Context, name string, o TxOptions) (*Tx, error
 	sl.mu.Unlock()
 
 	tx.change.fill = o.Create || tx.base == nil || !tx.base.complete
+	if !tx.change.fill {
+		tx.change.since = tx.base.extents
+	}
 	if o.Cond != nil {
 		if err := o.Cond(tx.Info(), nil); err != nil {
 			tx.Rollback()
@@ -136,7 +140,7 @@ func (tx *Tx) current() *state {
 // ErrTooLarge may come now or at the commit.
 func (tx *Tx) SetLength(n int64) error {
 	if n > tx.s.opts.MaxLength {
-		return &RangeError{Err: ErrTooLarge, Range: ranges.Range{Start: n, End: n}, Length: tx.s.opts.MaxLength}
+		return tooLarge(tx.current(), ranges.Range{Start: n, End: n}, tx.s.opts.MaxLength)
 	}
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
@@ -205,7 +209,7 @@ func (tx *Tx) Persist(ctx context.Context) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
 	}
-	return tx.flush()
+	return tx.flush(false)
 }
 
 // Commit commits what was staged and ends the transaction. When it returns
@@ -224,17 +228,19 @@ func (tx *Tx) Commit(ctx context.Context) (Result, error) {
 		return Result{}, ErrClosed
 	}
 	tx.stopTimer()
-	res, err := tx.flush()
-	if err != nil || !res.Info.Unverified {
-		if err == nil && res.Info.Mismatched {
-			err = ErrDigestMismatch
+	res, err := tx.flush(true)
+	switch {
+	case err != nil:
+		return Result{}, err
+	case res.Info.Mismatched:
+		err = ErrDigestMismatch
+	case res.Info.Unverified:
+		var info *Info
+		if info, err = tx.s.awaitVerdict(ctx, tx.sl, tx.sp.id); info != nil {
+			res.Info = info
 		}
-		return res, err
 	}
-	info, completed, err := tx.s.awaitVerdict(ctx, tx.sl, tx.sp.id)
-	if info != nil {
-		res.Info, res.Completed = info, completed
-	}
+	res.Completed = res.Completed || tx.awaits && res.Info.Complete
 	return res, err
 }
 

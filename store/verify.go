@@ -1,12 +1,14 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
 	"encoding"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 	"maps"
@@ -77,7 +79,7 @@ func (s *Store) verifyLater(sl *slot) <-chan struct{} {
 		defer s.release(sl)
 		for {
 			err := s.catchUp(sl)
-			if err != nil {
+			if err != nil && !errors.Is(err, ErrClosed) {
 				s.opts.Logger.Error("cannot verify declared digest", "name", sl.name, "err", err)
 			}
 			vs.mu.Lock()
@@ -95,27 +97,27 @@ func (s *Store) verifyLater(sl *slot) <-chan struct{} {
 }
 
 // awaitVerdict waits until the resource is no longer unverified, and returns
-// its state and whether it is complete now. ErrDigestMismatch is the verdict no.
-func (s *Store) awaitVerdict(ctx context.Context, sl *slot, id ID) (*Info, bool, error) {
+// its state. ErrDigestMismatch is the verdict no.
+func (s *Store) awaitVerdict(ctx context.Context, sl *slot, id ID) (*Info, error) {
 	for {
 		st := sl.pub.Load()
 		switch {
 		case st == nil || st.id != id:
-			return nil, false, ErrReplaced
+			return nil, ErrReplaced
 		case st.complete:
-			return st.info, true, nil
+			return st.info, nil
 		case st.mismatch:
-			return st.info, false, ErrDigestMismatch
+			return st.info, ErrDigestMismatch
 		case !st.unverified():
-			return st.info, false, nil // its bytes were replaced meanwhile
+			return st.info, nil // its bytes were replaced meanwhile
 		}
 		select {
 		case <-s.verifyLater(sl):
 			if now := sl.pub.Load(); now == st {
-				return st.info, false, fmt.Errorf("digest of %q could not be verified", sl.name)
+				return st.info, fmt.Errorf("digest of %q could not be verified", sl.name)
 			}
 		case <-ctx.Done():
-			return st.info, false, ctx.Err()
+			return st.info, ctx.Err()
 		}
 	}
 }
@@ -138,8 +140,10 @@ func (s *Store) catchUp(sl *slot) error {
 		if err := s.hashRange(st, r, p.hashes); err != nil {
 			return err
 		}
-		p.off = r.End
-		if err := s.saveProgress(st, p); err != nil {
+		if p.off = r.End; p.off == end && st.unverified() {
+			break // the verdict follows
+		}
+		if err := s.saveProgress(sl, st, p); err != nil {
 			return err
 		}
 	}
@@ -148,13 +152,14 @@ func (s *Store) catchUp(sl *slot) error {
 	}
 	match := p.matches(st.declared)
 	return s.commit(sl, &ticket{eval: func(cur *state, b *batch) (*state, error) {
-		if cur == nil || cur.id != st.id || cur.epoch != st.epoch || !cur.unverified() {
+		if cur == nil || cur.id != st.id || cur.epoch != st.epoch || !cur.unverified() ||
+			!maps.EqualFunc(cur.declared, st.declared, bytes.Equal) {
 			return cur, nil // there is another verdict to give, or none
 		}
 		next := cur.next()
 		next.complete, next.mismatch = match, !match
 		if match {
-			next.known = cur.declared
+			next.known, next.declared = cur.declared, nil
 		}
 		next.bump(time.Now().Truncate(time.Microsecond))
 		return next.seal(), nil
@@ -185,13 +190,25 @@ func (s *Store) hashRange(st *state, r ranges.Range, hashes map[Algorithm]hash.H
 	return nil
 }
 
-// verifyNow checks digests of the whole of a state that is not published yet.
+// verifyNow checks digests of the whole of a state, published or not.
 func (s *Store) verifyNow(st *state, want map[Algorithm][]byte) error {
-	p := newProgress(want)
+	unknown := make(map[Algorithm][]byte)
+	for alg, sum := range want {
+		switch have := st.known[alg]; {
+		case have == nil:
+			unknown[alg] = sum
+		case subtle.ConstantTimeCompare(have, sum) != 1:
+			return ErrDigestMismatch
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	p := newProgress(unknown)
 	if err := s.hashRange(st, ranges.Range{End: st.length}, p.hashes); err != nil {
 		return err
 	}
-	if !p.matches(want) {
+	if !p.matches(unknown) {
 		return ErrDigestMismatch
 	}
 	return nil
@@ -282,9 +299,9 @@ func (s *Store) loadProgress(st *state) progress {
 	return p
 }
 
-// saveProgress writes a checkpoint. It need not be durable: the log keeps it
-// behind the commits whose bytes it covers.
-func (s *Store) saveProgress(st *state, p progress) error {
+// saveProgress writes a checkpoint, if the resource is still there. It need
+// not be durable: the log keeps it behind the commits whose bytes it covers.
+func (s *Store) saveProgress(sl *slot, st *state, p progress) error {
 	v := binary.AppendUvarint(nil, st.epoch)
 	v = binary.AppendUvarint(v, uint64(p.off))
 	for _, alg := range slices.Sorted(maps.Keys(p.hashes)) {
@@ -295,5 +312,10 @@ func (s *Store) saveProgress(st *state, p progress) error {
 		v = binary.AppendUvarint(v, uint64(len(b)))
 		v = append(v, b...)
 	}
-	return s.db.Set(idKey(kindHash, st.id), v, pebble.NoSync)
+	return s.commit(sl, &ticket{eval: func(cur *state, _ *batch) (*state, error) {
+		if cur == nil || cur.id != st.id || cur.complete {
+			return cur, nil
+		}
+		return cur, s.db.Set(idKey(kindHash, st.id), v, pebble.NoSync)
+	}})
 }

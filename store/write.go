@@ -11,6 +11,9 @@ import (
 // openWindow is how many bytes a write of unknown length reserves at a time.
 const openWindow = 8 << 20
 
+// checkFree is after how many bytes of a write the free space is looked at again.
+const checkFree = 4 << 20
+
 // WriteFrom streams n bytes from r to [off, off+n) of the resource, or, if n
 // is negative, all bytes up to io.EOF to off and on. length is the numeric
 // complete-length that came with the bytes, or -1. It returns how many bytes
@@ -99,12 +102,14 @@ func (tx *Tx) admit(off, n, length int64) (end int64, err error) {
 	cur := tx.current()
 	c := tx.change
 	c.at = off
+	// How long an overwrite makes the resource is known when all of it is.
+	c.partial = !tx.opts.Sequential || n < 0
 	if length >= 0 {
 		c.expect = length
 	}
 	bound := tx.s.opts.MaxLength
 	if off > bound || n > bound-off || length > bound {
-		return 0, c.fault(ErrTooLarge, cur, ranges.Range{Start: min(off, bound), End: max(off, length, bound)})
+		return 0, tooLarge(cur, ranges.Range{Start: min(off, bound), End: max(off, length, bound)}, bound)
 	}
 	r := ranges.Range{Start: off, End: off + max(n, 0)}
 	if c.written.Overlaps(r) {
@@ -115,14 +120,11 @@ func (tx *Tx) admit(off, n, length int64) (end int64, err error) {
 	switch {
 	case errors.Is(err, ErrNotAdjacent):
 		// Later parts of the patch may still bridge the gap.
-		if tx.opts.Sequential {
+		if tx.opts.Sequential || tx.opts.Persist {
 			return 0, err
 		}
 	case errors.Is(err, ErrLengthConflict):
-		// How long an overwrite makes the resource shows when all of it is known.
-		if c.fill || tx.opts.Sequential && n >= 0 {
-			return 0, err
-		}
+		return 0, err
 	}
 	tx.change.expect = c.expect
 	switch {
@@ -138,11 +140,16 @@ func (tx *Tx) admit(off, n, length int64) (end int64, err error) {
 
 // excess is the error of a write whose bytes go on where the resource ends.
 func (tx *Tx) excess(end int64) error {
-	kind := ErrLengthConflict
-	if end == tx.s.opts.MaxLength {
-		kind = ErrTooLarge
+	r := ranges.Range{Start: end, End: end + 1}
+	if bound := tx.s.opts.MaxLength; end == bound {
+		return tooLarge(tx.current(), r, bound)
 	}
-	return tx.change.fault(kind, tx.current(), ranges.Range{Start: end, End: end + 1})
+	return tx.change.fault(ErrLengthConflict, tx.current(), r)
+}
+
+// tooLarge is the error of a write or a length beyond Options.MaxLength.
+func tooLarge(cur *state, r ranges.Range, bound int64) error {
+	return &RangeError{Err: ErrTooLarge, Range: r, Offset: cur.covered.Prefix(), Length: bound}
 }
 
 // A writer stages the bytes of one WriteFrom.
@@ -152,13 +159,20 @@ type writer struct {
 	end     int64 // pos never passes it
 	step    int64 // how much to reserve at a time
 	compare bool  // committed bytes were equal so far
-	window  ranges.Range
-	at      place
-	df      *dataFile
+
+	unchecked int64 // bytes staged since the free space was looked at
+
+	window window
 }
 
 // stage takes in b at w.pos, which moves over as much of it as is staged.
 func (w *writer) stage(b []byte) error {
+	if w.unchecked += int64(len(b)); w.unchecked >= checkFree {
+		if err := w.tx.s.Writable(); err != nil {
+			return err
+		}
+		w.unchecked = 0
+	}
 	for len(b) > 0 {
 		n, err := w.stageSome(b)
 		if err != nil {
@@ -202,12 +216,12 @@ func (w *writer) stageSome(b []byte) (int64, error) {
 		}
 	}
 	n := min(r.Len(), w.window.Len())
-	if err := tx.s.files.write(w.df, b[:n], w.at.off); err != nil {
+	if err := tx.s.files.write(w.window.df, b[:n], w.window.at.off); err != nil {
 		return 0, err
 	}
-	tx.note(ranges.Range{Start: r.Start, End: r.Start + n}, w.at, w.df, b[:n])
+	tx.note(ranges.Range{Start: r.Start, End: r.Start + n}, w.window.at, w.window.df, b[:n])
 	w.window.Start += n
-	w.at = w.at.Cut(n)
+	w.window.at = w.window.at.Cut(n)
 	return n, nil
 }
 
@@ -238,33 +252,33 @@ func (w *writer) reserve() error {
 			break
 		}
 	}
-	r, p, df, err := tx.sp.place(tx.sl, want)
+	win, err := tx.sp.place(tx.sl, want)
 	if err != nil {
 		return err
 	}
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
-	if tx.files[df.id] == nil {
-		tx.files[df.id] = &stagedFile{df: df}
+	if tx.files[win.df.id] == nil {
+		tx.files[win.df.id] = &stagedFile{df: win.df}
 	} else {
-		tx.s.files.release(df) // one hold is enough
+		tx.s.files.release(win.df) // one hold is enough
 	}
-	if p.off == r.Start && df.id == tx.sp.homeID() {
-		tx.reserved.Add(r)
+	if win.home {
+		tx.reserved.Add(win.Range)
 	}
-	w.window, w.at, w.df = r, p, df
+	w.window = win
 	return nil
 }
 
 // close gives back what the last window reserved and did not use.
 func (w *writer) close() {
-	if w.window.Empty() || w.at.off != w.window.Start || w.df.id != w.tx.sp.homeID() {
+	if w.window.Empty() || !w.window.home {
 		return
 	}
 	w.tx.mu.Lock()
-	w.tx.reserved.Sub(w.window)
+	w.tx.reserved.Sub(w.window.Range)
 	w.tx.mu.Unlock()
-	w.tx.sp.free(ranges.NewSet(w.window))
+	w.tx.sp.free(ranges.NewSet(w.window.Range))
 }
 
 // matches reports whether the bytes of a place are b.

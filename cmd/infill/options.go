@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/infill-http/infill/byteranges"
+	"github.com/infill-http/infill/resource"
+	"github.com/infill-http/infill/resource/server"
+	"github.com/infill-http/infill/store"
+)
+
+// serveOptions are the flags of the serve command.
+type serveOptions struct {
+	listen     string
+	data       string
+	durability string
+
+	maxLength, maxContent, minFree   int64
+	maxRanges, maxParts              int
+	incompleteGet, ifNoneMatchStar   string
+	requireConditions, createOnPatch bool
+	allowedOrigins                   []string
+	persistBytes                     int64
+	persistInterval                  time.Duration
+
+	maxHeaderBytes                 int64
+	readHeaderTimeout, idleTimeout time.Duration
+	bodyIdleTimeout, shutdownGrace time.Duration
+	maxStreams                     int
+
+	logLevel, logFormat string
+}
+
+// register makes o the values of flags.
+func (o *serveOptions) register(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` to accept connections on; port 0 chooses one")
+	flags.StringVar(&o.data, "data", "infill-data", "data `directory`; made if it does not exist")
+	flags.Var(newChoice(&o.durability, "sync", "none"), "durability", "sync: what is acknowledged survives power loss;\nnone: scratch data, which a crash can lose or tear")
+
+	flags.Var(newSize(&o.maxLength, 1<<50), "max-length", "largest complete-length of a resource")
+	flags.Var(newSize(&o.maxContent, 0), "max-content", "largest content of one request; 0: no limit but --max-length")
+	flags.IntVar(&o.maxRanges, "max-ranges", 100_000, "most separate ranges of an incomplete resource")
+	flags.IntVar(&o.maxParts, "max-parts", byteranges.DefaultMaxParts, "most parts of one patch document")
+	flags.Var(newSize(&o.minFree, 256<<20), "min-free", "free space below which writes are refused; 0: none")
+	flags.Var(newSize(&o.persistBytes, 8<<20), "persist-bytes", "bytes between two commits of a persisting write")
+	flags.DurationVar(&o.persistInterval, "persist-interval", time.Second, "time between two commits of a persisting write")
+
+	flags.Var(newChoice(&o.incompleteGet, "prefix", "404", "409"), "incomplete-get", "what GET of an incomplete resource answers")
+	flags.Var(newChoice(&o.ifNoneMatchStar, "draft", "strict"), "if-none-match-star", "draft: If-None-Match: * of a PATCH lets an incomplete resource\nbe filled; strict: it does not")
+	flags.BoolVar(&o.createOnPatch, "create-on-patch", true, "let a PATCH or a segment create a resource")
+	flags.BoolVar(&o.requireConditions, "require-conditions", false, "refuse to overwrite a complete resource without a condition")
+	flags.StringSliceVar(&o.allowedOrigins, "allowed-origins", []string{"*"}, "`origins` whose scripts may use this server, or *; empty: none")
+
+	flags.Var(newSize(&o.maxHeaderBytes, server.DefaultMaxHeaderBytes), "max-header-bytes", "largest header section of a request")
+	flags.DurationVar(&o.readHeaderTimeout, "read-header-timeout", server.DefaultReadHeaderTimeout, "time for a header section; 0: no limit")
+	flags.DurationVar(&o.bodyIdleTimeout, "body-idle-timeout", time.Minute, "time in which some of the body has to arrive; 0: no limit")
+	flags.DurationVar(&o.idleTimeout, "idle-timeout", server.DefaultIdleTimeout, "time between two requests of a connection; 0: no limit")
+	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", server.DefaultShutdownGrace, "time for requests in flight to end at shutdown")
+	flags.IntVar(&o.maxStreams, "max-streams", server.DefaultMaxConcurrentStreams, "most concurrent requests of one HTTP/2 connection")
+
+	flags.Var(newChoice(&o.logLevel, "info", "debug", "warn", "error"), "log-level", "least level that is logged; debug logs refused requests")
+	flags.Var(newChoice(&o.logFormat, "text", "json"), "log-format", "form of the log")
+}
+
+// validate reports all values that cannot be used.
+func (o *serveOptions) validate() error {
+	var errs []error
+	atLeast := func(least int64, flag string, value int64) {
+		if value < least {
+			errs = append(errs, fmt.Errorf("--%s is %d, want at least %d", flag, value, least))
+		}
+	}
+	atLeast(1, "max-length", o.maxLength)
+	atLeast(1, "max-ranges", int64(o.maxRanges))
+	atLeast(1, "max-parts", int64(o.maxParts))
+	atLeast(1, "persist-bytes", o.persistBytes)
+	atLeast(1, "max-streams", int64(o.maxStreams))
+	atLeast(1<<10, "max-header-bytes", o.maxHeaderBytes)
+	if o.maxHeaderBytes > 1<<30 {
+		errs = append(errs, fmt.Errorf("--max-header-bytes is more than 1GiB"))
+	}
+	for _, d := range []struct {
+		flag  string
+		value time.Duration
+		least time.Duration
+	}{
+		{"persist-interval", o.persistInterval, time.Millisecond},
+		{"read-header-timeout", o.readHeaderTimeout, 0},
+		{"body-idle-timeout", o.bodyIdleTimeout, 0},
+		{"idle-timeout", o.idleTimeout, 0},
+		{"shutdown-grace", o.shutdownGrace, 0},
+	} {
+		if d.value < d.least {
+			errs = append(errs, fmt.Errorf("--%s is %v, want at least %v", d.flag, d.value, d.least))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// storeOptions returns the options of the store. For it zero means the default,
+// for the flags it means none.
+func (o *serveOptions) storeOptions() *store.Options {
+	options := &store.Options{
+		MaxLength:       o.maxLength,
+		MaxRanges:       o.maxRanges,
+		MinFree:         orNone(o.minFree),
+		PersistBytes:    o.persistBytes,
+		PersistInterval: o.persistInterval,
+	}
+	if o.durability == "none" {
+		options.Durability = store.DurabilityNone
+	}
+	return options
+}
+
+// handler returns a handler that still needs a store and a logger.
+func (o *serveOptions) handler() *resource.Handler {
+	h := &resource.Handler{
+		IncompleteGet:     resource.IncompleteGet(o.incompleteGet),
+		StrictNoneMatch:   o.ifNoneMatchStar == "strict",
+		RequireConditions: o.requireConditions,
+		NoCreateOnPatch:   !o.createOnPatch,
+		Limits:            byteranges.Limits{MaxParts: o.maxParts},
+		MaxContent:        o.maxContent,
+		BodyIdleTimeout:   o.bodyIdleTimeout,
+		AllowedOrigins:    o.allowedOrigins,
+	}
+	if slices.Equal(o.allowedOrigins, []string{"*"}) {
+		h.AllowedOrigins = nil
+	}
+	return h
+}
+
+// server returns a server that still needs a listener, a handler and a logger.
+func (o *serveOptions) server() *server.Server {
+	return &server.Server{
+		ReadHeaderTimeout:    orNone(o.readHeaderTimeout),
+		IdleTimeout:          orNone(o.idleTimeout),
+		MaxHeaderBytes:       int(o.maxHeaderBytes),
+		ShutdownGrace:        orNone(o.shutdownGrace),
+		MaxConcurrentStreams: o.maxStreams,
+	}
+}
+
+// orNone returns v, or if that is zero, the negative value that stands for none
+// where zero stands for the default.
+func orNone[T ~int64](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+// logger returns a logger that writes to w.
+func (o *serveOptions) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(o.logLevel)); err != nil {
+		panic(err) // the flag takes nothing else
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if o.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

@@ -1,0 +1,335 @@
+package resource
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A document that is cut off at each octet is applied as far as it is known to be data, or not at all.
+func TestInterruptions(t *testing.T) {
+	for _, v := range []struct {
+		name, on, media, doc string
+		// kept returns how many bytes of data the first k octets have.
+		kept func(k int) int
+		// after returns the content with that many.
+		after func(n int) string
+		final string
+	}{
+		{"message", "C12", mb, segment("2-5/12", "wxyz"), func(k int) int { return max(0, k-31) },
+			func(n int) string { return "01" + "wxyz"[:n] + "23456789\r\n"[n:] }, "01wxyz6789\r\n"},
+		{"binary", "C12", ab, v1, func(k int) int { return max(0, k-30) },
+			func(n int) string { return "01" + "wxyz"[:n] + "23456789\r\n"[n:] }, "01wxyz6789\r\n"},
+		{"multipart", "N", mp, mp1, func(k int) int {
+			switch {
+			case k >= 76:
+				return 4
+			case k == 75:
+				return 3
+			case k >= 37:
+				return 2
+			case k == 36:
+				return 1
+			}
+			return 0
+		}, func(n int) string { return "AB"[:min(n, 2)] }, "AB"},
+	} {
+		for _, keep := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s keep=%v", v.name, keep), func(t *testing.T) {
+				w := newWorld(t)
+				for k := range len(v.doc) {
+					path := fmt.Sprintf("/%d", k)
+					w.fixture(v.on, path)
+					before := w.state(path)
+					s := step{req: "PATCH " + path, header: []string{v.media}, status: 400}
+					if keep {
+						s.header = append(s.header, persist)
+					}
+					w.start(s, len(v.doc)).send(v.doc[:k]).cut().end(s)
+					if !keep {
+						if after := w.state(path); after != before {
+							t.Errorf("cut at %d: state was\n%s\nand is\n%s", k, before, after)
+						}
+						continue
+					}
+					if got, want := w.content(path), v.after(v.kept(k)); got != want {
+						t.Errorf("cut at %d: %q, want %q", k, got, want)
+					}
+					if v.on == "N" {
+						var size int64
+						if info, err := w.store.Stat(t.Context(), path); err == nil {
+							size = info.Received.Size()
+						}
+						if size != int64(v.kept(k)) {
+							t.Errorf("cut at %d: %d bytes, want %d", k, size, v.kept(k))
+						}
+					}
+					// To send it again has the result of sending it once.
+					r := w.raw(w.dial(), fmt.Sprintf("PATCH %s HTTP/1.1\nHost: x\n%s\nContent-Length: %d\n", path, v.media, len(v.doc)), v.doc)
+					if got := w.content(path); r.StatusCode >= 300 || got != v.final {
+						t.Errorf("cut at %d and sent again: %s, %q", k, r.Status, got)
+					}
+				}
+			})
+		}
+	}
+}
+
+// The same for a reset, a stall, and HTTP/2, at a few places.
+func TestBrokenConnections(t *testing.T) {
+	doc := segment("2-5/12", "wxyz")
+	for _, k := range []int{0, 10, 31, 33, 34} {
+		for _, keep := range []bool{false, true} {
+			s := step{req: "PATCH /a", header: []string{mb}, status: 408, typ: "content-timeout", want: []string{"Connection: close"}}
+			want := "0123456789\r\n"
+			if keep {
+				s.header = append(s.header, persist)
+				n := max(0, k-31)
+				want = "01" + "wxyz"[:n] + want[2+n:]
+			}
+			w := newWorld(t)
+			w.c12("/a", "e1")
+			w.start(s, len(doc)).send(doc[:k]).reset()
+			if got := w.content("/a"); got != want {
+				t.Errorf("reset at %d, keep=%v: %q, want %q", k, keep, got, want)
+			}
+
+			w = newWorld(t, func(h *Handler) { h.BodyIdleTimeout = 10 * time.Millisecond })
+			w.c12("/a", "e1")
+			f := w.start(s, len(doc), doc[:k]) // at once, or it would be a race with the timeout
+			r := f.end(s)
+			if _, err := f.c.Read(make([]byte, 1)); err != io.EOF {
+				t.Errorf("stall at %d: connection stays open: %v", k, err)
+			}
+			if got := w.content("/a"); got != want {
+				t.Errorf("stall at %d, keep=%v: %q, want %q: %v", k, keep, got, want, r.body)
+			}
+
+			w = newWorld(t)
+			w.c12("/a", "e1")
+			req, err := http.NewRequest("PATCH", w.srv.URL+"/a", strings.NewReader(doc[:k]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength = int64(len(doc)) // the client resets the stream at the end
+			req.Header.Set("Content-Type", "message/byterange")
+			if keep {
+				req.Header.Set("Prefer", "transaction=persist")
+			}
+			if res, err := w.h2().Do(req); err == nil {
+				res.Body.Close()
+				if res.StatusCode < 400 {
+					t.Errorf("HTTP/2, cut at %d: %s", k, res.Status)
+				}
+			}
+			w.srv.Close() // waits for the request
+			if got := w.content("/a"); !keep && got != want {
+				t.Errorf("HTTP/2, cut at %d: %q, want %q", k, got, want)
+			}
+		}
+	}
+}
+
+func TestInterruptedPut(t *testing.T) {
+	w := newWorld(t)
+	data := strings.Repeat("x", 600)
+	put := func(path string, header ...string) step {
+		return step{req: "PUT " + path, header: header, status: 400, typ: "incomplete-body"}
+	}
+	state := []string{"Content-Length: 200", "Upload-Offset: 200", "Upload-Length: 600", "Upload-Complete: ?0", "Upload-Received: (0 200)"}
+
+	w.start(put("/a", persist), 600).send(data[:200]).cut().end(put("/a"))
+	w.do(step{req: "HEAD /a", status: 200, want: state})
+	w.run(step{req: "PUT /a", header: []string{"Content-Range: bytes 200-599/600"}, body: data[200:], status: 204, want: []string{"Upload-Complete: ?1"}},
+		step{req: "GET /a", status: 200, is: &data})
+
+	w.start(put("/b"), 600).send(data[:200]).cut().end(put("/b"))
+	w.do(step{req: "HEAD /b", status: 404})
+
+	// Over another resource, nothing of it stays.
+	w.c10("/c", "e1")
+	w.fixture("I8[0,2)", "/i")
+	for _, path := range []string{"/c", "/i"} {
+		before := w.state(path)
+		r := w.start(put(path, persist), 600).send(data[:200]).cut().end(put(path))
+		if after := w.state(path); after != before || r.Header.Get("Preference-Applied") != "" {
+			t.Errorf("%s was\n%s\nand is\n%s: %v", path, before, after, r.Header)
+		}
+	}
+
+	// A chunked one declares no length before its end, which is its last chunk.
+	for _, end := range []string{"", "0\r\n"} {
+		for _, keep := range []bool{false, true} {
+			s := put("/d")
+			if keep {
+				s.header = []string{persist}
+			}
+			f := w.start(s, -1)
+			f.write("0123456789")
+			f.raw(end)
+			f.cut().end(s)
+			if !keep {
+				w.do(step{req: "HEAD /d", status: 404})
+				continue
+			}
+			w.run(step{req: "HEAD /d", status: 200, want: []string{"Upload-Offset: 10", "Upload-Length:", "Upload-Complete: ?0"}},
+				step{req: "DELETE /d", status: 204})
+		}
+	}
+
+	// With a digest nothing counts before the end, and then what came.
+	digest := "Content-Digest: " + sum256(data)
+	f := w.start(put("/e", persist, digest), 600).send(data[:200])
+	w.do(step{req: "HEAD /e", status: 404})
+	f.cut().end(put("/e"))
+	w.do(step{req: "HEAD /e", status: 200, want: state})
+
+	// A segment that is cut off.
+	w.start(put("/f", persist, "Content-Range: bytes 100-599/600"), 500).send(data[:150]).cut().end(put("/f"))
+	w.do(step{req: "HEAD /f", status: 200, want: []string{"Upload-Received: (100 250)", "Upload-Length: 600"}})
+
+	// With a key, an allocation that was cut off can be found again.
+	post := step{req: "POST /g/", header: []string{persist, "Idempotency-Key: k"}, status: 400, typ: "incomplete-body"}
+	w.start(post, 600).send(data[:200]).cut().end(post)
+	l := w.allocate(step{req: "POST /g/", header: []string{"Idempotency-Key: k"}, body: data, want: state[1:]})
+	w.do(step{req: "HEAD " + l, status: 200, want: state})
+}
+
+// What arrives is committed while the rest is under way.
+func TestPersistIsContinuous(t *testing.T) {
+	w := newWorldOn(t, newMemFS(), storeOptions(func(o *storeOpts) { o.PersistBytes, o.PersistInterval = 1000, time.Hour }))
+	data := strings.Repeat("x", 100_000)
+	s := step{req: "PUT /a", header: []string{persist, "Incremental: ?1"}, status: 201, want: []string{"Preference-Applied: transaction=persist", "Upload-Complete: ?1"}}
+	f := w.start(s, len(data)).send(data[:50_000])
+	for {
+		info, err := w.store.Stat(t.Context(), "/a")
+		if err == nil && info.Offset >= 40_000 {
+			break
+		}
+	}
+	w.do(step{req: "HEAD /a", status: 200, want: []string{"Upload-Length: 100000", "Upload-Complete: ?0"}})
+	w.do(step{req: "PUT /a", header: []string{"If-None-Match: *"}, body: "x", status: 412})
+	f.send(data[50_000:]).end(s)
+	w.do(step{req: "GET /a", status: 200, is: &data})
+
+	// With a digest, nothing is committed before the end.
+	s = step{req: "PUT /b", header: []string{persist, "Content-Digest: " + sum256("other")}, status: 400, typ: "digest-mismatched-values"}
+	f = w.start(s, len(data)).send(data[:len(data)-1])
+	w.do(step{req: "HEAD /b", status: 404})
+	f.send(data[len(data)-1:]).end(s)
+	w.do(step{req: "HEAD /b", status: 404})
+}
+
+func TestExpectContinue(t *testing.T) {
+	w := newWorld(t, func(h *Handler) { h.MaxContent = 1000 })
+	w.c10("/a", "e1")
+	for _, s := range []step{
+		{req: "PUT /a", header: []string{`If-Match: "zz"`}, status: 412},
+		{req: "PATCH /a", header: []string{"Content-Type: text/plain"}, status: 415},
+		{req: "PATCH /a", header: []string{mb, "Content-Encoding: br"}, status: 415},
+		{req: "PUT /a", header: []string{"If-Match: zz"}, status: 400},
+		{req: "PUT /a", header: []string{"Content-Range: x"}, status: 400},
+		{req: "POST /a", status: 405},
+	} {
+		s.header = append(s.header, "Expect: 100-continue")
+		s.want = []string{"Connection: close"}
+		f := w.start(s, 100)
+		f.end(s) // the first response there is
+	}
+	s := step{req: "PUT /a", header: []string{"Expect: 100-continue"}, status: 413}
+	w.start(s, 1001).end(s)
+
+	s = step{req: "PUT /a", header: []string{"Expect: 100-continue", persist}, status: 204}
+	f := w.start(s, 5)
+	got := make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))
+	if _, err := io.ReadFull(f.c, got); err != nil || string(got) != "HTTP/1.1 100 Continue\r\n\r\n" {
+		t.Fatalf("%q, %v", got, err)
+	}
+	f.send("hello").end(s)
+
+	// A client of HTTP/1.0 gets only the final response.
+	c := w.dial()
+	fmt.Fprintf(c, "PUT /a HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 5\r\nPrefer: transaction=persist\r\n\r\nhello")
+	b, err := io.ReadAll(c)
+	if err != nil || !bytes.HasPrefix(b, []byte("HTTP/1.0 204")) || bytes.Contains(b, []byte(" 100 ")) {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// A client that sends without waiting gets to read why it should not have.
+func TestEarlyResponses(t *testing.T) {
+	w := newWorld(t)
+	w.c10("/a", "e1")
+	s := step{req: "PUT /a", header: []string{`If-Match: "zz"`}, status: 412, typ: "precondition-failed"}
+	size := 16 << 20
+	for range 3 {
+		f := w.start(s, size)
+		f.write(strings.Repeat("x", size)) // all of it before it reads
+		f.end(step{req: s.req, status: 412, want: []string{"Connection: close"}})
+
+		big := s
+		big.nolen = true
+		big.body = strings.Repeat("x", size)
+		w.do(big)
+	}
+
+	// Little content does not cost the connection, and what comes after it is the next request.
+	c := w.dial()
+	r := bufio.NewReader(c)
+	for range 3 {
+		fmt.Fprintf(c, "PATCH /a HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 36\r\n\r\nDELETE /a HTTP/1.1\r\nHost: x\r\nX: yz\r\n")
+		res, err := http.ReadResponse(r, nil)
+		if err != nil || res.StatusCode != 415 || res.Close {
+			t.Fatal(res, err)
+		}
+		io.Copy(io.Discard, res.Body)
+	}
+	w.do(step{req: "GET /a", status: 200, want: []string{"Etag: $e1"}})
+}
+
+// Content that never comes delays nothing, and ends the connection: what comes later is no request.
+func TestContentNeverComes(t *testing.T) {
+	t.Parallel() // it takes as long as the server has patience
+	w := newWorld(t)
+	c := w.dial()
+	fmt.Fprintf(c, "PATCH /a HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 36\r\n\r\nabc")
+	if err := c.SetReadDeadline(time.Now().Add(10 * drainIdle)); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(c)
+	res, err := http.ReadResponse(r, nil)
+	if err != nil || res.StatusCode != 415 {
+		t.Fatal(res, err)
+	}
+	io.Copy(io.Discard, res.Body)
+	if _, err := r.ReadByte(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("connection stays open: %v", err)
+	}
+}
+
+func TestBodyFinish(t *testing.T) {
+	for _, c := range []struct {
+		content string
+		read    int
+		want    error
+	}{{"", 0, nil}, {"abc", 3, nil}, {"abc", 2, errTrailing}} {
+		r, err := http.NewRequest("PUT", "/", io.MultiReader(strings.NewReader(c.content)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := newBody(nil, r, 0, 0)
+		if _, err := io.ReadFull(b, make([]byte, c.read)); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.finish(); !errors.Is(err, c.want) || err == nil && !b.complete() {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}

@@ -1,0 +1,199 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// Defaults of the fields of [Server].
+const (
+	DefaultReadHeaderTimeout    = 10 * time.Second
+	DefaultIdleTimeout          = 2 * time.Minute
+	DefaultMaxHeaderBytes       = 64 << 10
+	DefaultShutdownGrace        = 30 * time.Second
+	DefaultMaxConcurrentStreams = 128
+	DefaultStreamWindow         = 512 << 10
+	DefaultConnWindow           = 2 << 20
+)
+
+// closeWait bounds how long Serve waits for handlers whose connections it closed.
+const closeWait = 5 * time.Second
+
+// ErrCutOff is returned by [Server.Serve] when requests in flight did not end
+// within the grace time and were cut off.
+var ErrCutOff = errors.New("requests in flight were cut off")
+
+// A Server serves HTTP/1.1 and HTTP/2, with prior knowledge (RFC 9113, Section 3.3)
+// as well. There is no limit on how long a body may take: a handler bounds the
+// idleness of its body with [http.ResponseController.SetReadDeadline]. The fields
+// must not change once Serve was called. Handlers must not hijack connections.
+type Server struct {
+	// Listener accepts the connections. Serve closes it. Connections are cleartext;
+	// their HTTP/1.1 framing is guarded, see the package comment. Required.
+	Listener net.Listener
+	// Handler answers the requests. Required.
+	Handler http.Handler
+	// Logger receives structured messages. Default: slog.Default().
+	Logger *slog.Logger
+	// ReadHeaderTimeout bounds the time a client takes for a header section.
+	// Default: 10 s; negative: none.
+	ReadHeaderTimeout time.Duration
+	// IdleTimeout bounds the time between two requests on a connection.
+	// Default: 2 min; negative: none.
+	IdleTimeout time.Duration
+	// MaxHeaderBytes bounds a header section in bytes; net/http adds 4 KiB
+	// to it. Default: 64 KiB.
+	MaxHeaderBytes int
+	// ShutdownGrace is the time that requests in flight have to end once the
+	// context of Serve is done. Default: 30 s; negative: none.
+	ShutdownGrace time.Duration
+	// MaxConcurrentStreams bounds the requests in flight on one HTTP/2
+	// connection. Default: 128.
+	MaxConcurrentStreams int
+	// StreamWindow and ConnWindow bound the bytes that one HTTP/2 request and
+	// one HTTP/2 connection may send ahead of what handlers have read, in bytes
+	// below 4 MiB. They bound the memory that a stalled disk costs.
+	// Defaults: 512 KiB, 2 MiB.
+	StreamWindow int
+	ConnWindow   int
+
+	calls calls // of Handler
+}
+
+// Serve accepts connections and answers requests until ctx is done, then stops
+// accepting, lets requests in flight end within ShutdownGrace, and closes what is
+// left. It returns once no handler runs any more: nil after a shutdown without
+// losses, [ErrCutOff] if requests were cut off, otherwise the error that ended
+// accepting. The contexts of requests keep the values of ctx, but do not end
+// with it. Serve may be called once.
+func (s *Server) Serve(ctx context.Context) error {
+	logger := s.Logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	listener := NewListener(s.Listener, true, logger)
+	srv := s.httpServer(ctx, logger)
+
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(listener) }()
+	select {
+	case err := <-served:
+		listener.drains.wait(0)
+		err = errors.Join(fmt.Errorf("accept connections: %w", err), srv.Close())
+		s.calls.wait(closeWait)
+		return err
+	case <-ctx.Done():
+	}
+
+	end := time.Now().Add(max(0, cmp.Or(s.ShutdownGrace, DefaultShutdownGrace)))
+	grace, cancel := context.WithDeadline(context.WithoutCancel(ctx), end)
+	defer cancel()
+	err := srv.Shutdown(grace)
+	<-served
+	if errors.Is(err, context.DeadlineExceeded) {
+		listener.drains.wait(0)
+		err = errors.Join(ErrCutOff, srv.Close())
+	} else {
+		listener.drains.wait(time.Until(end))
+	}
+	if !s.calls.wait(closeWait) {
+		err = errors.Join(err, errors.New("handlers still run after their connections were closed"))
+	}
+	return err
+}
+
+// httpServer returns the server of net/http that does the work.
+func (s *Server) httpServer(ctx context.Context, logger *slog.Logger) *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           s.handler(logger),
+		Protocols:         &protocols,
+		ReadHeaderTimeout: max(0, cmp.Or(s.ReadHeaderTimeout, DefaultReadHeaderTimeout)),
+		IdleTimeout:       max(0, cmp.Or(s.IdleTimeout, DefaultIdleTimeout)),
+		MaxHeaderBytes:    cmp.Or(s.MaxHeaderBytes, DefaultMaxHeaderBytes),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          cmp.Or(s.MaxConcurrentStreams, DefaultMaxConcurrentStreams),
+			MaxReceiveBufferPerStream:     cmp.Or(s.StreamWindow, DefaultStreamWindow),
+			MaxReceiveBufferPerConnection: cmp.Or(s.ConnWindow, DefaultConnWindow),
+		},
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		ErrorLog:    slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+}
+
+// handler returns s.Handler with its panics logged and its calls counted.
+func (s *Server) handler(logger *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.calls.begin() {
+			panic(http.ErrAbortHandler)
+		}
+		defer s.calls.end()
+		defer func() {
+			switch v := recover(); v {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(v)
+			default:
+				logger.ErrorContext(r.Context(), "handler panicked",
+					"method", r.Method, "path", r.URL.EscapedPath(), "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		s.Handler.ServeHTTP(w, r)
+	})
+}
+
+// calls counts calls that are running, and stops new ones at the end. The zero value
+// lets calls begin. (A sync.WaitGroup does not allow that while another goroutine waits.)
+type calls struct {
+	mu      sync.Mutex
+	running int           // guarded by mu
+	idle    chan struct{} // guarded by mu; not nil: no call may begin; closed when none runs
+}
+
+// begin notes the begin of a call, unless none may begin any more.
+func (c *calls) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.idle != nil {
+		return false
+	}
+	c.running++
+	return true
+}
+
+// end notes the end of a call.
+func (c *calls) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running--
+	if c.idle != nil && c.running == 0 {
+		close(c.idle)
+	}
+}
+
+// wait lets no call begin any more and reports whether all have ended within d.
+func (c *calls) wait(d time.Duration) bool {
+	c.mu.Lock()
+	c.idle = make(chan struct{})
+	if c.running == 0 {
+		close(c.idle)
+	}
+	c.mu.Unlock()
+	select {
+	case <-c.idle:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
