@@ -109,6 +109,9 @@ func (tx *Tx) eval(c *change, sums map[fileID]crcPieces, cur *state, b *batch) (
 		return cur, Result{Info: cur.info}, nil
 	}
 	tx.awaits = tx.awaits || next.unverified() && !st.unverified()
+	if cur != nil && cur.id != next.id {
+		next.base = cur.version() // it takes the place of another
+	}
 	tx.keepHome(c, next)
 	next.seal()
 	for r := range touched.All() {

@@ -121,6 +121,8 @@ func (s *Server) httpServer(ctx context.Context, logger *slog.Logger) *http.Serv
 		ReadHeaderTimeout: max(0, cmp.Or(s.ReadHeaderTimeout, DefaultReadHeaderTimeout)),
 		IdleTimeout:       max(0, cmp.Or(s.IdleTimeout, DefaultIdleTimeout)),
 		MaxHeaderBytes:    cmp.Or(s.MaxHeaderBytes, DefaultMaxHeaderBytes),
+		// OPTIONS * is a matter of the handler.
+		DisableGeneralOptionsHandler: true,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          cmp.Or(s.MaxConcurrentStreams, DefaultMaxConcurrentStreams),
 			MaxReceiveBufferPerStream:     cmp.Or(s.StreamWindow, DefaultStreamWindow),
