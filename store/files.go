@@ -215,6 +215,10 @@ func (fl *files) write(df *dataFile, b []byte, off int64) error {
 	if err == nil && n < len(b) {
 		err = fmt.Errorf("short write of %d bytes", len(b))
 	}
+	if errors.Is(err, syscall.EFBIG) {
+		// Nothing was written, and nothing is wrong with the file.
+		return fmt.Errorf("%w: %w", ErrTooLarge, err)
+	}
 	if err != nil {
 		return fl.seal(df, fl.check(err))
 	}

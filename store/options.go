@@ -31,7 +31,7 @@ type Options struct {
 	// Durability of commits. Default: DurabilitySync.
 	Durability Durability
 	// MaxLength bounds the complete-length and the end of any write, in
-	// bytes. Default: 1 PiB.
+	// bytes. Default: 8 TiB, half of what a file can hold on ext4.
 	MaxLength int64
 	// MaxRanges bounds the separate committed ranges of an incomplete
 	// resource. Default: 100,000.
@@ -69,7 +69,7 @@ func (o *Options) withDefaults() (Options, error) {
 	if out.Logger == nil {
 		out.Logger = slog.Default()
 	}
-	def(&out.MaxLength, 1<<50)
+	def(&out.MaxLength, 8<<40)
 	def(&out.MaxRanges, 100_000)
 	def(&out.MinFree, 256<<20)
 	def(&out.PersistBytes, 8<<20)

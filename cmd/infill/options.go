@@ -45,7 +45,7 @@ func (o *serveOptions) register(flags *pflag.FlagSet) {
 	flags.StringVar(&o.data, "data", "infill-data", "data `directory`; made if it does not exist")
 	flags.Var(newChoice(&o.durability, "sync", "none"), "durability", "sync: what is acknowledged survives power loss;\nnone: scratch data, which a crash can lose or tear")
 
-	flags.Var(newSize(&o.maxLength, 1<<50), "max-length", "largest complete-length of a resource")
+	flags.Var(newSize(&o.maxLength, 8<<40), "max-length", "largest complete-length of a resource")
 	flags.Var(newSize(&o.maxContent, 0), "max-content", "largest content of one request; 0: no limit but --max-length")
 	flags.IntVar(&o.maxRanges, "max-ranges", 100_000, "most separate ranges of an incomplete resource")
 	flags.IntVar(&o.maxParts, "max-parts", byteranges.DefaultMaxParts, "most parts of one patch document")
