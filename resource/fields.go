@@ -92,6 +92,9 @@ func (h *Handler) setState(hd http.Header, info *store.Info) {
 	if info.Length >= 0 {
 		hd.Set(fieldUploadLength, strconv.FormatInt(info.Length, 10))
 	}
+	if !info.Expires.IsZero() {
+		hd.Set(fieldUploadLimit, uploadLimitOf(info, time.Now()))
+	}
 	received, truncated := ranges.FormatReceived(info.Received, h.maxReceived(), h.maxReceivedBytes())
 	if received != "" {
 		hd.Set(fieldUploadReceived, received)

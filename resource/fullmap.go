@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/infill-http/infill/ranges"
 	"github.com/infill-http/infill/store"
@@ -34,6 +35,7 @@ type fullMap struct {
 	Complete bool       `json:"complete"`
 	Offset   int64      `json:"offset"`
 	Length   *int64     `json:"length,omitempty"`
+	Expires  time.Time  `json:"expires,omitzero"` // when an incomplete resource that nobody writes to goes
 	Start    int64      `json:"start"`
 	End      int64      `json:"end"`
 	Ranges   [][2]int64 `json:"ranges"`
@@ -69,7 +71,7 @@ func (h *Handler) serveFullMap(w http.ResponseWriter, q *request, n name) error 
 func (h *Handler) newMap(info *store.Info, query mapQuery) fullMap {
 	m := fullMap{
 		Name: info.Name, ETag: entityTag(info.Version), Complete: info.Complete, Offset: info.Offset,
-		Start: query.start, End: min(query.end, end(info)), Ranges: [][2]int64{},
+		Expires: info.Expires.UTC().Truncate(time.Second), Start: query.start, End: min(query.end, end(info)), Ranges: [][2]int64{},
 	}
 	if info.Length >= 0 {
 		m.Length = &info.Length

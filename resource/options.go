@@ -2,12 +2,26 @@ package resource
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
+
+	"github.com/infill-http/infill/store"
 )
 
 // uploadLimit is the value of Upload-Limit where something can be created (draft-ietf-httpbis-resumable-upload): there
 // are no limits that a client could not exceed otherwise, and the field has to have one member.
 const uploadLimit = "min-size=0"
+
+// uploadLimitOf returns the value of Upload-Limit in a response about the state in info. max-age is what is left to an
+// incomplete resource that nobody writes to, in whole seconds, so that it does not go earlier than was told.
+func uploadLimitOf(info *store.Info, now time.Time) string {
+	if info.Expires.IsZero() {
+		return uploadLimit
+	}
+	left := max(0, info.Expires.Sub(now)/time.Second)
+	return uploadLimit + ", max-age=" + strconv.FormatInt(int64(left), 10)
+}
 
 // The lists of a CORS response (Fetch Standard, Section 3.3). "*" would not stand for Authorization.
 var (

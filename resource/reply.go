@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/infill-http/infill/store"
 )
@@ -21,7 +22,7 @@ func (h *Handler) reply(w http.ResponseWriter, q *request, res store.Result) err
 	if res.Created {
 		status = http.StatusCreated
 		hd.Set(fieldAcceptRanges, "bytes")
-		hd.Set(fieldUploadLimit, uploadLimit)
+		hd.Set(fieldUploadLimit, uploadLimitOf(res.Info, time.Now()))
 	}
 	if !q.prefer.representation {
 		if q.prefer.minimal {

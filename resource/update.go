@@ -174,7 +174,8 @@ func (u *update) keep() {
 			return
 		}
 	}
-	if _, err := u.tx.Commit(lasting(u.q)); err != nil {
+	// Not a commit: the length that the whole of it was to arrive at does not bind the part.
+	if _, err := u.tx.Persist(lasting(u.q)); err != nil {
 		u.h.log(u.q, newProblem(err).Status, "interrupted write was not kept", err)
 	}
 }

@@ -139,10 +139,11 @@ type connection struct {
 	sent *message
 }
 
-func newScript(t *testing.T) *script {
+// newScript returns a script whose server removes incomplete resources after maxAge; 0: never.
+func newScript(t *testing.T, maxAge time.Duration) *script {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	st, err := store.Open("store", &store.Options{FS: vfs.NewMem(), MinFree: -1, Logger: quiet})
+	st, err := store.Open("store", &store.Options{FS: vfs.NewMem(), MinFree: -1, Logger: quiet, IncompleteMaxAge: maxAge})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -55,7 +56,11 @@ func TestExamples(t *testing.T) {
 			continue
 		}
 		t.Run(anchor(sec.title), func(t *testing.T) {
-			s := newScript(t)
+			var maxAge time.Duration
+			if slices.ContainsFunc(messages, func(m *message) bool { return strings.Contains(m.field("Upload-Limit"), "max-age") }) {
+				maxAge = time.Hour // as the text says
+			}
+			s := newScript(t, maxAge)
 			s.seen = func(sent *message, r *http.Response, content []byte) {
 				count++
 				methods[sent.method()] = true

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,6 +12,32 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
+
+// check joins what is wrong with the store, each fault as an ErrCorrupt.
+func (s *Store) check(ctx context.Context, data bool) error {
+	report, err := s.Check(ctx, CheckOptions{Data: data})
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, f := range report.Faults {
+		faults = append(faults, fmt.Errorf("%w: %v", ErrCorrupt, f))
+	}
+	return errors.Join(faults...)
+}
+
+// dataFiles returns the ids of all data files.
+func dataFiles(s *Store) ([]fileID, error) {
+	var all []fileID
+	for d := range s.files.dirs {
+		ids, foreign, err := s.files.list(d)
+		if err != nil || len(foreign) > 0 {
+			return nil, fmt.Errorf("files %q in directory %02x (%w)", foreign, d, err)
+		}
+		all = append(all, ids...)
+	}
+	return all, nil
+}
 
 // verifyStore checks everything, and that what is published in memory is
 // what the map holds. Nothing may be in flight.
@@ -40,8 +67,8 @@ func dumpState(st *state) string {
 		return "absent"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v %d %q %+v complete=%v mismatch=%v base=%v%v home=%d<%d epoch=%d %v", st.id, st.revision, st.name,
-		st.meta, st.complete, st.mismatch, st.base, st.baseRange, st.home, st.homeHigh, st.epoch, st.modified.UnixMicro())
+	fmt.Fprintf(&b, "%v %d %q %+v complete=%v mismatch=%v base=%v%v home=%d<%d epoch=%d idle=%d %v", st.id, st.revision, st.name,
+		st.meta, st.complete, st.mismatch, st.base, st.baseRange, st.home, st.homeHigh, st.epoch, st.idle, st.modified.UnixMicro())
 	for _, m := range []map[Algorithm][]byte{st.declared, st.known} {
 		for _, alg := range slices.Sorted(maps.Keys(m)) {
 			fmt.Fprintf(&b, " %s=%x", alg, m[alg])
@@ -103,12 +130,18 @@ func TestCheckFinds(t *testing.T) {
 		{"verdict", "listed for its verdict", func(s *Store, b *pebble.Batch) { b.Set(idKey(kindVerify, id(s)), []byte("/a"), nil) }},
 		{"stray verdict", "has no record", set(idKey(kindVerify, stray), []byte("/a"))},
 		{"stray progress", "has no record", set(idKey(kindHash, stray), nil)},
+		{"not listed", "is listed as idle as", edit(func(r *record) { r.complete, r.length, r.idle = false, 20, 5 })},
+		{"idle and complete", "complete true, and idle", edit(func(r *record) { r.idle = 5 })},
+		{"incomplete, not idle", "complete false, and idle", edit(func(r *record) { r.complete, r.length = false, 20 })},
+		{"stray idle", "listed as idle", set(idleKey(5, stray), []byte("/a"))},
+		{"complete in the list", "listed as idle since 5", func(s *Store, b *pebble.Batch) { b.Set(idleKey(5, id(s)), []byte("/a"), nil) }},
+		{"bad idle key", "idle key", set([]byte{kindIdle, 1}, nil)},
 		{"no reference", "without a reference", func(s *Store, b *pebble.Batch) { b.Delete(refKey(home(s), id(s)), nil) }},
-		{"stray reference", "reference to file", func(s *Store, b *pebble.Batch) { b.Set(refKey(home(s), stray), nil, nil) }},
+		{"stray reference", "reference to the file", func(s *Store, b *pebble.Batch) { b.Set(refKey(home(s), stray), nil, nil) }},
 		{"garbage", "listed as garbage", func(s *Store, b *pebble.Batch) { b.Set(fileKey(kindGarbage, home(s)), nil, nil) }},
 		{"no checksums", "no checksums", func(s *Store, b *pebble.Batch) { b.Delete(crcKey(home(s), 0), nil) }},
 		{"bad checksums", "checksums of chunk", func(s *Store, b *pebble.Batch) { b.Set(crcKey(home(s), 0), []byte{1}, nil) }},
-		{"wrong checksum", "have the checksum", func(s *Store, b *pebble.Batch) {
+		{"wrong checksum", "do not have their checksums", func(s *Store, b *pebble.Batch) {
 			b.Set(crcKey(home(s), 0), encodeCRC(0, crcPieces{{off: 0, n: 10, crc: 1}}), nil)
 		}},
 		{"stray checksums", "forgotten", set(crcKey(999, 0), nil)},
@@ -121,7 +154,7 @@ func TestCheckFinds(t *testing.T) {
 			f, _ := s.opts.FS.Create(s.files.path(1<<30), dataCategory)
 			f.Close()
 		}},
-		{"foreign file", "in directory", func(s *Store, _ *pebble.Batch) {
+		{"foreign file", "not the name of a data file", func(s *Store, _ *pebble.Batch) {
 			f, _ := s.opts.FS.Create(s.files.dirPath(0)+"/x", dataCategory)
 			f.Close()
 		}},

@@ -287,6 +287,9 @@ func (s *Store) erase(pb *pebble.Batch, st *state) error {
 		pb.Delete(idKey(kindHash, st.id), nil)
 		pb.Delete(idKey(kindVerify, st.id), nil)
 	}
+	if st.idle != 0 {
+		pb.Delete(idleKey(st.idle, st.id), nil)
+	}
 	return deletePrefix(s.db, pb, idKey(kindExtent, st.id))
 }
 
@@ -301,6 +304,12 @@ func putResource(pb *pebble.Batch, old, st *state, touched ranges.Set) {
 	}
 	if old != nil && len(old.declared) > 0 && len(st.declared) == 0 {
 		pb.Delete(idKey(kindHash, st.id), nil)
+	}
+	if old != nil && old.idle != 0 && old.idle != st.idle {
+		pb.Delete(idleKey(old.idle, st.id), nil)
+	}
+	if st.idle != 0 && (old == nil || old.idle != st.idle) {
+		pb.Set(idleKey(st.idle, st.id), []byte(st.name), nil)
 	}
 	if old == nil {
 		for r, p := range st.extents.All() {

@@ -39,9 +39,9 @@ var (
 	ErrTooLarge = errors.New("length limit exceeded")
 	// ErrFull says that the file system is below Options.MinFree, or is full.
 	ErrFull = errors.New("no space left")
-	// ErrReadOnly says that an I/O error made the store refuse all writes
-	// until it is opened again.
-	ErrReadOnly = errors.New("store is read-only after an I/O error")
+	// ErrReadOnly says that the store refuses all writes until it is opened
+	// again: an I/O error made it so, or it was opened with Options.ReadOnly.
+	ErrReadOnly = errors.New("store is read-only")
 	// ErrCorrupt says that stored bytes or keys are not what was written.
 	ErrCorrupt = errors.New("store is corrupt")
 	// ErrClosed says that the store, transaction or snapshot is closed.

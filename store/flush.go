@@ -31,7 +31,7 @@ func (tx *Tx) flushTaken(c *change, files []*stagedFile) error {
 			return err
 		}
 	}
-	c.now = time.Now().Truncate(time.Microsecond)
+	c.now = tx.s.now()
 	c.maxRanges = tx.s.opts.MaxRanges
 	c.equal = tx.s.equal
 	sums := make(map[fileID]crcPieces, len(files))
@@ -142,7 +142,7 @@ func (tx *Tx) target(c *change, cur *state) (*state, error) {
 	if tx.sp.wasBorn() || cur != nil && !tx.opts.Create {
 		return nil, ErrReplaced
 	}
-	st := newState(tx.sp.id, tx.sl.name, c.now)
+	st := newState(tx.sp.id, tx.sl.name, c.now, tx.s.opts.IncompleteMaxAge)
 	if cur != nil && cur.modified.After(c.now) {
 		st.modified = cur.modified
 	}

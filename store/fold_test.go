@@ -88,8 +88,10 @@ func TestFoldRandomOverwrites(t *testing.T) {
 // TestFoldDeadBytes overwrites one small part of a resource again and again:
 // the files do not grow without bound, and a fold makes no new version.
 func TestFoldDeadBytes(t *testing.T) {
-	fs := vfs.NewMem()
-	s := openMem(t, fs, Options{Durability: DurabilityNone})
+	s, err := Open(t.TempDir(), &Options{Durability: DurabilityNone, MinFree: -1, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
 	const part = 1 << 20
 	body := make([]byte, 2*part)
 	put(t, s, "/a", string(body))

@@ -27,6 +27,9 @@ func (s *Store) readHeader() (header, error) {
 	if err != nil {
 		return h, err
 	}
+	if v == nil && s.opts.ReadOnly {
+		return h, fmt.Errorf("%w: no header", ErrFormat)
+	}
 	if v == nil {
 		h = header{version: formatVersion, nextFile: 1}
 		rand.Read(h.secret[:])

@@ -58,6 +58,9 @@ type Info struct {
 	Metadata   Metadata
 	Created    time.Time
 	Modified   time.Time // of the last commit; never decreases for a name
+	// Expires is when an incomplete resource that nobody writes to may go,
+	// see Options.IncompleteMaxAge. Zero: never.
+	Expires time.Time
 	// Declared holds the digests that the complete representation must have;
 	// a resource that is complete has none.
 	Declared map[Algorithm][]byte

@@ -42,9 +42,12 @@ import (
 //	+-----+---------+
 //	| 'v' | id (16) |                     -> name: covered, and a declared digest waits for its verdict
 //	+-----+---------+
+//	+-----+----------+---------+
+//	| 'x' | time (8) | id (16) |          -> name: incomplete, and not idle since before that time (expire.go)
+//	+-----+----------+---------+
 //
-// Kinds that are reserved: 'i' (file 8, offset 8) for the bytes of inline
-// extents, 'x' (time 8, id 16) for expiry.
+// A kind that is reserved: 'i' (file 8, offset 8) for the bytes of inline
+// extents.
 const (
 	kindHeader  = 0x00
 	kindNextID  = 0x01
@@ -56,6 +59,7 @@ const (
 	kindGarbage = 'g'
 	kindHash    = 'h'
 	kindVerify  = 'v'
+	kindIdle    = 'x'
 )
 
 // formatVersion is the version of everything that this package writes.
@@ -78,6 +82,20 @@ func crcKey(f fileID, chunk int64) []byte {
 }
 
 func refKey(f fileID, id ID) []byte { return append(fileKey(kindRef, f), id[:]...) }
+
+// idleKey is where a resource is listed as idle since a time, in microseconds
+// since 1970.
+func idleKey(since int64, id ID) []byte {
+	return append(binary.BigEndian.AppendUint64([]byte{kindIdle}, uint64(since)), id[:]...)
+}
+
+// decodeIdle takes the key of a listing apart.
+func decodeIdle(key []byte) (since int64, id ID, err error) {
+	if len(key) != 1+8+16 || key[0] != kindIdle || key[1] > math.MaxInt8 {
+		return 0, id, fmt.Errorf("%w: idle key %x", ErrCorrupt, key)
+	}
+	return int64(binary.BigEndian.Uint64(key[1:])), ID(key[9:]), nil
+}
 
 // upperBound is the first key after all keys that begin with prefix.
 func upperBound(prefix []byte) []byte {

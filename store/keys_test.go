@@ -49,6 +49,23 @@ func TestExtent(t *testing.T) {
 	}
 }
 
+func TestIdleKey(t *testing.T) {
+	good := idleKey(math.MaxInt64, ID{1, 2})
+	for _, key := range [][]byte{nil, {kindIdle}, good[:24], append(bytes.Clone(good), 0), idleKey(-1, ID{}), idKey(kindVerify, ID{})} {
+		if since, id, err := decodeIdle(key); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%x: %d %v %v", key, since, id, err)
+		}
+	}
+	for _, want := range []int64{0, 1, 1 << 50, math.MaxInt64} {
+		if since, id, err := decodeIdle(idleKey(want, ID{3})); err != nil || since != want || id != (ID{3}) {
+			t.Errorf("%d: %d %v %v", want, since, id, err)
+		}
+	}
+	if bytes.Compare(idleKey(255, ID{9}), idleKey(256, ID{1})) >= 0 {
+		t.Error("keys are not in the order of time")
+	}
+}
+
 func FuzzExtent(f *testing.F) {
 	f.Add(extentKey(ID{1}, 7), encodeExtent(5, place{placeFile, 3, 9}))
 	f.Add(extentKey(ID{}, 0), encodeExtent(1, place{kind: placeZero}))

@@ -161,7 +161,7 @@ func (s *Store) peek(name string) (*Info, error) {
 	}
 	st := &state{record: rec}
 	if !rec.complete {
-		if st, err = loadID(snap, rec.id); err != nil {
+		if st, err = s.loadState(snap, rec.id); err != nil {
 			return nil, err
 		}
 		return st.info, nil

@@ -373,7 +373,7 @@ func (m *model) reopen() {
 			}
 		}
 	}
-	ids, err := (&checker{s: m.s}).listFiles()
+	ids, err := dataFiles(m.s)
 	if err != nil || len(ids) != len(named) {
 		m.fatalf("files %v, named are %v (%v)", ids, named, err)
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"time"
 
 	"github.com/infill-http/infill/ranges"
 )
@@ -104,7 +103,7 @@ func (s *Store) relocate(ctx context.Context, from, to string, cond, dest Cond, 
 		if over != nil && over.modified.After(next.modified) {
 			next.modified = over.modified
 		}
-		next.bump(time.Now().Truncate(time.Microsecond))
+		next.bump(s.now())
 		next.seal()
 		res = Result{Info: next.info, Created: over == nil, Changed: true}
 		return s.write(new(batch),

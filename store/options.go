@@ -30,6 +30,10 @@ type Options struct {
 	Logger *slog.Logger
 	// Durability of commits. Default: DurabilitySync.
 	Durability Durability
+	// ReadOnly opens a store that exists to read and check it. Nothing in the
+	// directory changes, and nothing is done in the background. A store that
+	// was not closed cleanly opens too, see ErrUnclean. Writes get ErrReadOnly.
+	ReadOnly bool
 	// MaxLength bounds the complete-length and the end of any write, in
 	// bytes. Default: 8 TiB, half of what a file can hold on ext4.
 	MaxLength int64
@@ -56,6 +60,13 @@ type Options struct {
 	// which half of them are folded in the background. Default: 131,072;
 	// negative: never fold.
 	FoldExtents int
+	// IncompleteMaxAge is how long after the last commit to it an incomplete
+	// resource is removed, unless a transaction on it is in flight or its
+	// digest is being verified. At least a second. Default: 0, never. It may
+	// be another one each time the store is opened.
+	IncompleteMaxAge time.Duration
+
+	clock clock // nil: that of the machine
 }
 
 func (o *Options) withDefaults() (Options, error) {
@@ -65,6 +76,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if out.FS == nil {
 		out.FS = DiskFS
+	}
+	if out.clock == nil {
+		out.clock = systemClock{}
 	}
 	if out.Logger == nil {
 		out.Logger = slog.Default()
@@ -93,6 +107,7 @@ func (o *Options) withDefaults() (Options, error) {
 	bad(out.BufferSize < 4<<10 || out.BufferSize > 64<<20, "BufferSize %d is not between 4 KiB and 64 MiB", out.BufferSize)
 	bad(out.CacheExtents < 0, "negative CacheExtents %d", out.CacheExtents)
 	bad(out.MapCache < 0, "negative MapCache %d", out.MapCache)
+	bad(out.IncompleteMaxAge != 0 && out.IncompleteMaxAge < time.Second, "IncompleteMaxAge %v is below a second", out.IncompleteMaxAge)
 	return out, errors.Join(errs...)
 }
 

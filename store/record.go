@@ -30,6 +30,7 @@ type record struct {
 	home      fileID // 0: none, or none that may still be written
 	homeHigh  int64  // end of the home bytes that were ever committed
 	epoch     uint64 // how often a commit replaced bytes while the resource was incomplete
+	idle      int64  // time of its key 'x', microseconds since 1970; 0: it has none
 }
 
 // A record is a sequence of fields, each a tag, the length of the value, and
@@ -57,6 +58,7 @@ const (
 	tagHome
 	tagHomeHigh
 	tagEpoch
+	tagIdle
 )
 
 func (r *record) encode() []byte {
@@ -96,7 +98,7 @@ func (r *record) encode() []byte {
 	number(tagModified, uint64(r.modified.UnixMicro()))
 	digests(tagDeclared, r.declared)
 	digests(tagKnown, r.known)
-	if r.base != (Version{}) || !r.baseRange.Empty() {
+	if r.base != (Version{}) || r.baseRange != (ranges.Range{}) {
 		v := binary.AppendUvarint(r.base.ID[:len(r.base.ID):len(r.base.ID)], r.base.Revision)
 		v = binary.AppendUvarint(v, uint64(r.baseRange.Start))
 		v = binary.AppendUvarint(v, uint64(r.baseRange.End))
@@ -105,6 +107,7 @@ func (r *record) encode() []byte {
 	number(tagHome, uint64(r.home))
 	number(tagHomeHigh, uint64(r.homeHigh))
 	number(tagEpoch, r.epoch)
+	number(tagIdle, uint64(r.idle))
 	return b
 }
 
@@ -152,12 +155,15 @@ func decodeRecord(id ID, b []byte) (record, error) {
 			r.base.ID = ID(v.bytes(16))
 			r.base.Revision = v.uvarint()
 			r.baseRange = ranges.Range{Start: v.offset(), End: v.offset()}
+			v.bad = v.bad || r.baseRange.End < r.baseRange.Start
 		case tagHome:
 			r.home = fileID(v.uvarint())
 		case tagHomeHigh:
 			r.homeHigh = v.offset()
 		case tagEpoch:
 			r.epoch = v.uvarint()
+		case tagIdle:
+			r.idle = v.offset()
 		default:
 			d.bad = true
 		}

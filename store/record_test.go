@@ -22,7 +22,7 @@ var testRecords = []record{
 		declared: map[Algorithm][]byte{SHA256: bytes.Repeat([]byte{1}, 32), SHA512: bytes.Repeat([]byte{0}, 64)},
 		known:    map[Algorithm][]byte{SHA256: {0}},
 		base:     Version{ID: ID{1, 2, 3}, Revision: 299}, baseRange: ranges.Range{Start: 5, End: 1 << 33},
-		home: 77, homeHigh: 1 << 35, epoch: 3,
+		home: 77, homeHigh: 1 << 35, epoch: 3, idle: 1795299355593393,
 	},
 	{name: "/new", length: 4, revision: 1, baseRange: ranges.Range{End: 4}}, // the first commit has a range and no base
 }
@@ -49,6 +49,7 @@ func TestRecord(t *testing.T) {
 		{"length zero", append(bytes.Clone(good), tagLength, 1, 0)},
 		{"length too large", append(bytes.Clone(good), tagLength, 10, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1)},
 		{"digest without algorithm", append(bytes.Clone(good), tagKnown, 2, 'a', 'b')},
+		{"base range that ends before it begins", append(append(append(bytes.Clone(good), tagBase, 19), make([]byte, 17)...), 2, 1)},
 		{"short base", append(bytes.Clone(good), tagBase, 3, 1, 2, 3)},
 	} {
 		if r, err := decodeRecord(ID{}, tt.value); !errors.Is(err, ErrCorrupt) {

@@ -199,7 +199,7 @@ func (sc *script) run(d *datadriven.TestData) string {
 	case "list":
 		return strings.Join(names(sc.t, sc.s, arg(0), ""), "\n")
 	case "files":
-		ids, err := (&checker{s: sc.s}).listFiles()
+		ids, err := dataFiles(sc.s)
 		if err != nil {
 			return outcome(err)
 		}

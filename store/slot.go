@@ -115,7 +115,7 @@ func (s *Store) loadName(name string) (*state, error) {
 	if len(v) != 16 {
 		return nil, fmt.Errorf("%w: name key of %q", ErrCorrupt, name)
 	}
-	return loadID(s.db, ID(v))
+	return s.loadState(s.db, ID(v))
 }
 
 func loadRecord(r pebble.Reader, id ID) (record, error) {
@@ -129,6 +129,17 @@ func loadRecord(r pebble.Reader, id ID) (record, error) {
 	return decodeRecord(id, v)
 }
 
+// loadState reads a resource as this store is to show it.
+func (s *Store) loadState(from pebble.Reader, id ID) (*state, error) {
+	st, err := loadID(from, id)
+	if err != nil {
+		return nil, err
+	}
+	st.maxAge = s.opts.IncompleteMaxAge
+	return st.seal(), nil
+}
+
+// loadID reads a resource as it is in the map.
 func loadID(from pebble.Reader, id ID) (*state, error) {
 	rec, err := loadRecord(from, id)
 	if err != nil {

@@ -16,12 +16,13 @@ type state struct {
 	extents ranges.Map[place]
 	covered ranges.Set       // the ranges of extents, merged whatever their places
 	files   map[fileID]int64 // bytes that extents name in each file; never 0
+	maxAge  time.Duration    // Options.IncompleteMaxAge
 	info    *Info            // set by seal
 }
 
 // newState returns the state before the first commit of a resource.
-func newState(id ID, name string, now time.Time) *state {
-	return &state{record: record{name: name, id: id, length: -1, created: now, modified: now}}
+func newState(id ID, name string, now time.Time, maxAge time.Duration) *state {
+	return &state{record: record{name: name, id: id, length: -1, created: now, modified: now}, maxAge: maxAge}
 }
 
 // next returns a copy that may be changed until it is sealed.
@@ -91,6 +92,9 @@ func (st *state) seal() *state {
 		Declared:   st.declared,
 		Base:       st.base,
 		BaseRange:  st.baseRange,
+	}
+	if !st.complete && st.maxAge > 0 {
+		st.info.Expires = st.modified.Add(st.maxAge)
 	}
 	return st
 }
@@ -204,11 +208,16 @@ func (c *change) apply(cur *state) (*state, ranges.Set, error) {
 	return st, touched, nil
 }
 
-// bump makes st a new version.
+// bump makes st a new version. The caller has decided whether it is complete.
 func (st *state) bump(now time.Time) {
 	st.revision++
 	if now.After(st.modified) {
 		st.modified = now
+	}
+	if st.complete {
+		st.idle = 0
+	} else if st.idle == 0 {
+		st.idle = st.modified.UnixMicro()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -41,9 +42,10 @@ type Store struct {
 
 	verifiers verifiers
 	folder    folder
+	expirer   expirer
 }
 
-// Open opens the store in dir, making it if dir is absent or empty. One
+// Open opens the store in dir, making one there if there is none. One
 // process at a time can have it open: ErrLocked. Opening after any crash needs
 // no scan of the data.
 func Open(dir string, opts *Options) (*Store, error) {
@@ -54,6 +56,10 @@ func Open(dir string, opts *Options) (*Store, error) {
 	s := &Store{opts: o, dir: dir, slots: make(map[string]*slot), leaving: make(map[string]int)}
 	s.verifiers.running = make(map[*slot]*verifier)
 	s.verifiers.stopped = make(chan struct{})
+	if o.ReadOnly {
+		s.broken = fmt.Errorf("%w: it was opened so", ErrReadOnly)
+		s.verifiers.closing = true // the verdict would be written
+	}
 	s.buffers.New = func() any {
 		b := make([]byte, o.BufferSize)
 		return &b
@@ -69,11 +75,8 @@ func (s *Store) open() error {
 	if s.opts.Durability == DurabilityNone {
 		s.opts.FS = withoutSyncs(s.disk)
 	}
-	if err := makeRoot(s.disk, s.dir); err != nil {
-		return err
-	}
 	dir := filepath.Join(s.dir, "map")
-	if err := s.disk.MkdirAll(dir, 0o755); err != nil {
+	if err := s.makeMap(dir); err != nil {
 		return err
 	}
 	lock, err := pebble.LockDirectory(dir, s.disk)
@@ -87,15 +90,31 @@ func (s *Store) open() error {
 	return nil
 }
 
+// makeMap makes the directory of the map, and that of the store, as far as
+// they are not there. A store that is opened to be read has to exist.
+func (s *Store) makeMap(dir string) error {
+	if s.opts.ReadOnly {
+		_, err := s.disk.Stat(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: %w", ErrFormat, err)
+		}
+		return err
+	}
+	if err := makeRoot(s.disk, s.dir); err != nil {
+		return err
+	}
+	return s.disk.MkdirAll(dir, 0o755)
+}
+
 func (s *Store) openLocked(dir string, lock *pebble.Lock) error {
 	if err := s.admitUnclean(); err != nil {
 		return err
 	}
-	fs := s.opts.FS
 	cache := pebble.NewCache(s.opts.MapCache)
 	defer cache.Unref()
 	po := &pebble.Options{
-		FS:                 fs,
+		FS:                 s.opts.FS,
+		ReadOnly:           s.opts.ReadOnly,
 		Lock:               lock,
 		Cache:              cache,
 		Logger:             pebbleLogger{s.opts.Logger},
@@ -107,12 +126,15 @@ func (s *Store) openLocked(dir string, lock *pebble.Lock) error {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	db, err := pebble.Open(dir, po)
+	if errors.Is(err, pebble.ErrDBDoesNotExist) {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
+	}
 	if err != nil {
 		return err
 	}
 	s.db = db
 	s.files = files{
-		fs: fs, dir: filepath.Join(s.dir, "data"), db: db, opts: &s.opts, fail: s.fail,
+		fs: s.opts.FS, dir: filepath.Join(s.dir, "data"), db: db, opts: &s.opts, fail: s.fail,
 		pins: make(map[fileID]int), doomed: make(map[fileID]bool),
 		open: make(map[fileID]*dataFile), sealed: make(map[fileID]error),
 	}
@@ -137,23 +159,14 @@ func (s *Store) start() error {
 		return err
 	}
 	s.header = h
-	var garbage []fileID
-	if err := s.scan(kindGarbage, func(key, _ []byte) {
-		d := fileID(0)
-		for _, c := range key[1:] {
-			d = d<<8 | fileID(c)
-		}
-		garbage = append(garbage, d)
-	}); err != nil {
-		return err
-	}
-	var unverified []string
-	if err := s.scan(kindVerify, func(_, name []byte) { unverified = append(unverified, string(name)) }); err != nil {
-		return err
-	}
 	s.files.nextID, s.files.lastID = h.nextFile, h.nextFile
+	garbage, unverified, err := s.leftovers()
+	if err != nil {
+		return err
+	}
 	s.files.janitor.start(&s.files)
 	s.startFolder()
+	s.startExpirer()
 	for _, id := range garbage {
 		s.files.janitor.remove(id)
 	}
@@ -167,6 +180,25 @@ func (s *Store) start() error {
 		s.release(sl)
 	}
 	return nil
+}
+
+// leftovers returns the files that are garbage and the names of the resources
+// that wait for a verdict.
+func (s *Store) leftovers() (garbage []fileID, unverified []string, err error) {
+	if s.opts.ReadOnly {
+		return nil, nil, nil // they stay as they are
+	}
+	if err := s.scan(kindGarbage, func(key, _ []byte) {
+		d := fileID(0)
+		for _, c := range key[1:] {
+			d = d<<8 | fileID(c)
+		}
+		garbage = append(garbage, d)
+	}); err != nil {
+		return nil, nil, err
+	}
+	err = s.scan(kindVerify, func(_, name []byte) { unverified = append(unverified, string(name)) })
+	return garbage, unverified, err
 }
 
 // scan calls f with the keys of a kind and their values, valid during the call.
@@ -193,6 +225,7 @@ func (s *Store) Close() error {
 	s.mu.Unlock()
 	s.verifiers.stop()
 	s.stopFolder()
+	s.stopExpirer()
 	s.active.Wait()
 	s.files.janitor.close()
 	err := s.db.Close()

@@ -131,7 +131,7 @@ func (tx *Tx) current() *state {
 	if tx.base != nil && tx.base.id == tx.sp.id {
 		return tx.base
 	}
-	return newState(tx.sp.id, tx.sl.name, time.Time{})
+	return newState(tx.sp.id, tx.sl.name, time.Time{}, 0)
 }
 
 // SetLength sets the complete-length to n bytes when the transaction commits,

@@ -23,6 +23,9 @@ func (s *Store) admitUnclean() error {
 		return err
 	}
 	s.unclean = err == nil
+	if s.opts.ReadOnly {
+		return nil
+	}
 	if s.opts.Durability == DurabilitySync {
 		if s.unclean {
 			return ErrUnclean

@@ -14,7 +14,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/infill-http/infill/ranges"
@@ -161,7 +160,7 @@ func (s *Store) catchUp(sl *slot) error {
 		if match {
 			next.known, next.declared = cur.declared, nil
 		}
-		next.bump(time.Now().Truncate(time.Microsecond))
+		next.bump(s.now())
 		return next.seal(), nil
 	}})
 }

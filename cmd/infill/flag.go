@@ -17,13 +17,24 @@ func envName(flag string) string {
 	return "INFILL_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
+// onlyArgument annotates a flag that has no environment variable.
+const onlyArgument = "only-argument"
+
+// notFromEnv keeps a flag from taking its value from the environment.
+func notFromEnv(flags *pflag.FlagSet, name string) {
+	if err := flags.SetAnnotation(name, onlyArgument, nil); err != nil {
+		panic(err) // there is no such flag
+	}
+}
+
 // flagsFromEnv gives the flags that are not on the command line the values of
 // their environment variables, where those exist.
 func flagsFromEnv(flags *pflag.FlagSet) error {
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {
 		value, ok := os.LookupEnv(envName(f.Name))
-		if !ok || f.Changed || f.Name == "help" {
+		_, only := f.Annotations[onlyArgument]
+		if !ok || only || f.Changed || f.Name == "help" {
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {

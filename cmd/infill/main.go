@@ -22,6 +22,8 @@ import (
 const (
 	exitFailure = 1 // the command did not do what it was asked
 	exitUsage   = 2 // the command line or the environment is wrong
+
+	exitUncheckable = 2 // infill check could not do or not end the check
 )
 
 func main() {
@@ -34,6 +36,10 @@ func main() {
 	if errors.As(err, &usage) {
 		fmt.Fprintf(os.Stderr, "Run '%s --help' for usage.\n", usage.command)
 		os.Exit(exitUsage)
+	}
+	var status *statusError
+	if errors.As(err, &status) {
+		os.Exit(status.status)
 	}
 	os.Exit(exitFailure)
 }
@@ -61,6 +67,15 @@ type usageError struct {
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
 
+// statusError is an error with an exit status of its own.
+type statusError struct {
+	status int
+	err    error
+}
+
+func (e *statusError) Error() string { return e.err.Error() }
+func (e *statusError) Unwrap() error { return e.err }
+
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "infill",
@@ -80,7 +95,7 @@ func rootCommand() *cobra.Command {
 		return &usageError{cmd.CommandPath(), err}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), versionCommand())
 	return root
 }
 

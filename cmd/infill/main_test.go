@@ -20,7 +20,8 @@ func TestScript(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"url": setURL,
+			"url":    setURL,
+			"faults": expectFault,
 		},
 	})
 }

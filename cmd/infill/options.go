@@ -29,6 +29,7 @@ type serveOptions struct {
 	allowedOrigins                   []string
 	persistBytes                     int64
 	persistInterval                  time.Duration
+	incompleteMaxAge                 time.Duration
 
 	maxHeaderBytes                 int64
 	readHeaderTimeout, idleTimeout time.Duration
@@ -52,6 +53,7 @@ func (o *serveOptions) register(flags *pflag.FlagSet) {
 	flags.Var(newSize(&o.minFree, 256<<20), "min-free", "free space below which writes are refused; 0: none")
 	flags.Var(newSize(&o.persistBytes, 8<<20), "persist-bytes", "bytes between two commits of a persisting write")
 	flags.DurationVar(&o.persistInterval, "persist-interval", time.Second, "time between two commits of a persisting write")
+	flags.DurationVar(&o.incompleteMaxAge, "incomplete-max-age", 7*24*time.Hour, "time after the last write to an incomplete resource when it is removed;\n0: it stays")
 
 	flags.Var(newChoice(&o.incompleteGet, "prefix", "404", "409"), "incomplete-get", "what GET of an incomplete resource answers")
 	flags.Var(newChoice(&o.ifNoneMatchStar, "draft", "strict"), "if-none-match-star", "draft: If-None-Match: * of a PATCH lets an incomplete resource\nbe filled; strict: it does not")
@@ -102,6 +104,9 @@ func (o *serveOptions) validate() error {
 			errs = append(errs, fmt.Errorf("--%s is %v, want at least %v", d.flag, d.value, d.least))
 		}
 	}
+	if o.incompleteMaxAge != 0 && o.incompleteMaxAge < time.Second {
+		errs = append(errs, fmt.Errorf("--incomplete-max-age is %v, want 0 or at least 1s", o.incompleteMaxAge))
+	}
 	return errors.Join(errs...)
 }
 
@@ -114,6 +119,8 @@ func (o *serveOptions) storeOptions() *store.Options {
 		MinFree:         orNone(o.minFree),
 		PersistBytes:    o.persistBytes,
 		PersistInterval: o.persistInterval,
+
+		IncompleteMaxAge: o.incompleteMaxAge,
 	}
 	if o.durability == "none" {
 		options.Durability = store.DurabilityNone
