@@ -225,6 +225,15 @@ func (fl *files) write(df *dataFile, b []byte, off int64) error {
 	return nil
 }
 
+// push starts the write-back of bytes that were written. Its failure is that
+// of a sync (invariant 7).
+func (fl *files) push(df *dataFile, off, n int64) error {
+	if err := startWriteback(df.f, off, n); err != nil {
+		return fl.seal(df, fl.check(err))
+	}
+	return nil
+}
+
 // check gives an I/O error its meaning: no space is ErrFull, and anything
 // else but a missing file or too many open ones ends writing.
 func (fl *files) check(err error) error {

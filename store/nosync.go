@@ -50,6 +50,9 @@ func noSync(f vfs.File, err error) (vfs.File, error) {
 
 type noSyncFile struct{ vfs.File }
 
+// Fd keeps the file from what only a descriptor can do: starting write-back.
+func (noSyncFile) Fd() uintptr { return vfs.InvalidFd }
+
 func (noSyncFile) Sync() error                { return nil }
 func (noSyncFile) SyncData() error            { return nil }
 func (noSyncFile) SyncTo(int64) (bool, error) { return false, nil }

@@ -11,6 +11,9 @@ import (
 // openWindow is how many bytes a write of unknown length reserves at a time.
 const openWindow = 8 << 20
 
+// pushSize is how many bytes go to the disk at once ahead of the sync.
+const pushSize = 8 << 20
+
 // checkFree is after how many bytes of a write the free space is looked at again.
 const checkFree = 4 << 20
 
@@ -161,6 +164,7 @@ type writer struct {
 	compare bool  // committed bytes were equal so far
 
 	unchecked int64 // bytes staged since the free space was looked at
+	unpushed  int64 // bytes of the window written since push had the disk begin
 
 	window window
 }
@@ -222,7 +226,17 @@ func (w *writer) stageSome(b []byte) (int64, error) {
 	tx.note(ranges.Range{Start: r.Start, End: r.Start + n}, w.window.at, w.window.df, b[:n])
 	w.window.Start += n
 	w.window.at = w.window.at.Cut(n)
-	return n, nil
+	return n, w.push(n)
+}
+
+// push has the disk begin with what was written, a good piece at a time, so
+// that the sync before the commit finds little left to do.
+func (w *writer) push(n int64) error {
+	if w.unpushed += n; w.unpushed < pushSize {
+		return nil
+	}
+	n, w.unpushed = w.unpushed, 0
+	return w.tx.s.files.push(w.window.df, w.window.at.off-n, n)
 }
 
 // note enters staged bytes: b, written to a file at p, or bytes that p has already.
@@ -266,7 +280,7 @@ func (w *writer) reserve() error {
 	if win.home {
 		tx.reserved.Add(win.Range)
 	}
-	w.window = win
+	w.window, w.unpushed = win, 0
 	return nil
 }
 
