@@ -387,7 +387,7 @@ func checkSuperseded(t *testing.T, ops []porcupine.Operation) {
 // TestHistory lets clients write to one resource, and read it, at the same time, and checks that what they are told is
 // what one after the other would have been told, in some order that contradicts no client: that requests are linearizable.
 //
-//	go test -run TestHistory -histories 5000 ./resource
+//	go test ./resource -run TestHistory -histories 5000
 func TestHistory(t *testing.T) {
 	seed := *historySeedFlag
 	for seed == 0 {

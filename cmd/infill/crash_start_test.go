@@ -21,7 +21,7 @@ var resourcesFlag = flag.Int("resources", 1000, "how many resources TestStartAft
 // stores that have the same number of resources and very different amounts of data in them. It must not depend on the
 // data: nothing is scanned.
 //
-//	go test -run TestStartAfterKill -v -resources 100000 ./cmd/infill
+//	go test ./cmd/infill -run TestStartAfterKill -v -resources 100000
 func TestStartAfterKill(t *testing.T) {
 	small, large := startAfterKill(t, *resourcesFlag, 16), startAfterKill(t, *resourcesFlag, 16<<10)
 	t.Logf("%d resources: %v to serve after a kill with 16 bytes in each, %v with 16 KiB", *resourcesFlag, small, large)

@@ -110,7 +110,7 @@ func each(clients []*crashClient, f func(*crashClient)) {
 // acknowledged, and of what it did not acknowledge all or nothing. The requests depend on the seed only; how they and the
 // signal meet in the server does not.
 //
-//	go test -run TestKill -kills 200 ./cmd/infill
+//	go test ./cmd/infill -run 'TestKill$' -kills 200
 func TestKill(t *testing.T) {
 	seed := *seedFlag
 	for seed == 0 {
