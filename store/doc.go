@@ -59,7 +59,8 @@
 // a hole that another writer is filling at this moment, and all writes to a
 // resource that was moved or copied. An extension with zeros is nowhere. See
 // space.go for who decides, keys.go for the layout of the map, crc.go for the
-// checksums, fold.go for how overlays are kept in bounds.
+// checksums, fold.go for how overlays are kept in bounds, expire.go for how
+// incomplete resources that nobody writes to go away.
 //
 // # What is assumed of the disk
 //
@@ -67,6 +68,10 @@
 // file before, and the file system keeps the directory entry of a file whose
 // directory was synced. Unsynced bytes may be lost, kept or torn in any
 // combination. Nothing is assumed of the order in which they reach the disk.
-// With [DurabilityNone] nothing is synced, and the directory is marked so that
-// it cannot be taken for a durable one after an unclean stop.
+// Asking the disk to begin early (writeback_linux.go) promises nothing, and an
+// error of it counts as one of a sync.
+//
+// With [DurabilityNone] nothing is synced until the store closes, and the
+// directory is marked so that it cannot be taken for a durable one after an
+// unclean stop.
 package store

@@ -289,6 +289,7 @@ func (s *Store) foldRanges(sl *slot, st *state, window ranges.Set) error {
 			next.home, next.homeHigh = 0, 0
 		}
 		b.addSums(map[fileID]crcPieces{df.id: sums})
+		sl.folded = next.extents.Len()
 		return next.seal(), nil
 	}})
 }

@@ -30,7 +30,8 @@ func (s *Store) Delete(ctx context.Context, name string, cond Cond) error {
 
 // Move gives the complete resource that from has the name to, in place of
 // what has it, as one step: at no moment has to no resource if it had one
-// (ErrSameName: from is to, ErrIncomplete: it is incomplete). The resource keeps its ID and gets a new revision. cond is evaluated on the
+// (ErrSameName: from is to, ErrIncomplete: it is incomplete). The resource
+// keeps its ID and gets a new revision. cond is evaluated on the
 // source, dest on what the destination has (nil: absent); both may be nil.
 // Transactions on either name fail at their commit. Result.Created says that
 // the destination was absent. Its cost does not depend on the bytes.

@@ -29,7 +29,7 @@ type slot struct {
 	queue queue
 	// For fold.go; guarded by the lead of queue.
 	churn  int64 // bytes overwritten since the last look
-	folded int   // extents at the last look
+	folded int   // extents at the last look, or after the last fold
 
 	mu    sync.Mutex            // lock order: slot.mu, space.mu, files.mu
 	pub   atomic.Pointer[state] // nil: absent. Written under mu and files.mu
