@@ -81,13 +81,16 @@ const (
 	sfFalse = "?0"
 )
 
-// setState sets the fields that tell what of a resource is there. On a complete resource that is only Upload-Complete.
+// setState sets the fields that tell what of a resource is there. On a complete resource that is only Upload-Complete,
+// unless some of it is damaged.
 func (h *Handler) setState(hd http.Header, info *store.Info) {
+	hd.Set(fieldUploadComplete, sfFalse)
 	if info.Complete {
 		hd.Set(fieldUploadComplete, sfTrue)
-		return
+		if !info.Damaged() {
+			return
+		}
 	}
-	hd.Set(fieldUploadComplete, sfFalse)
 	hd.Set(fieldUploadOffset, strconv.FormatInt(info.Offset, 10))
 	if info.Length >= 0 {
 		hd.Set(fieldUploadLength, strconv.FormatInt(info.Length, 10))

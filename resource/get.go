@@ -47,7 +47,29 @@ func (h *Handler) serveGet(w http.ResponseWriter, q *request) error {
 			return &stateError{store.ErrIncomplete, info}
 		}
 	}
+	if q.Method == http.MethodGet {
+		if err := a.readable(); err != nil {
+			return &stateError{err, info}
+		}
+	}
 	return a.send(w)
+}
+
+// readable returns a store.ErrDamaged if something that is to be sent is known to be damaged, before any of it is sent.
+func (a *answer) readable() error {
+	if !a.info.Damaged() {
+		return nil
+	}
+	parts := a.parts
+	if parts == nil {
+		parts = []ranges.Range{{End: a.info.Length}}
+	}
+	for _, r := range parts {
+		for gap := range a.info.Received.Gaps(r) {
+			return &store.RangeError{Err: store.ErrDamaged, Range: gap, Offset: a.info.Offset, Length: a.info.Length}
+		}
+	}
+	return nil
 }
 
 // setCommon sets the fields that every successful response about info has, 304 included (RFC 9110, Section 15.4.5).

@@ -91,6 +91,7 @@ var problemTypes = []struct {
 	{store.ErrTooLarge, own(400, "length-limit-exceeded", "Resource would be too long")},
 	{store.ErrFull, own(507, "quota-exceeded", "No space left")},
 	{store.ErrReadOnly, own(503, "read-only", "Server takes no writes")},
+	{store.ErrDamaged, own(500, "damaged", "Stored bytes are damaged")},
 	{store.ErrClosed, own(503, "shutting-down", "Server is shutting down")},
 
 	{context.Canceled, own(400, "request-canceled", "Client went away")},

@@ -35,6 +35,7 @@ var unshown = map[string]string{
 	"read-only":             "needs a broken disk",
 	"shutting-down":         "needs a server that ends",
 	"request-canceled":      "nobody gets to read it",
+	"damaged":               "needs a broken disk",
 	"about:blank":           "is for faults that are not known",
 }
 

@@ -218,6 +218,7 @@ func (c *checker) closeData() error {
 func (c *checker) checkPiece(p crcPiece, b []byte) {
 	c.report.Bytes += p.n
 	piece := ranges.Range{Start: p.off, End: p.end()}
+	forget(c.data, p.off, p.n)
 	err := readFull(c.data, b, p.off)
 	switch {
 	case errors.Is(err, ErrCorrupt):

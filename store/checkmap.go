@@ -103,8 +103,8 @@ func (c *checker) checkResource(st *state) error {
 	}{
 		{!bytes.Equal(name, rec.id[:]), "its name does not lead to it"},
 		{rec.length >= 0 && top > rec.length, "an extent ends beyond the complete-length"},
-		{rec.length < 0 && top > st.covered.Prefix(), "an island although the complete-length is unknown"},
-		{rec.complete && !st.whole(), "complete with a hole"},
+		{rec.length < 0 && top > st.covered.Prefix() && !rec.suspect, "an island although the complete-length is unknown"},
+		{rec.complete && !st.whole() && !rec.suspect, "complete with a hole"},
 		{rec.complete && rec.mismatch, "complete with a digest that does not match"},
 		{!rec.complete && st.whole() && len(rec.declared) == 0, "whole and not complete"},
 		{rec.home == 0 && rec.homeHigh != 0, "an end of home bytes without a home"},
@@ -114,6 +114,11 @@ func (c *checker) checkResource(st *state) error {
 	} {
 		if rule.broken {
 			c.fault(Fault{Kind: FaultMap, Name: rec.name, ID: rec.id, Reason: rule.what})
+		}
+	}
+	if rec.complete && rec.suspect {
+		for gap := range st.covered.Gaps(ranges.Range{End: rec.length}) {
+			c.fault(Fault{Kind: FaultDamaged, Name: rec.name, ID: rec.id, Range: gap, Reason: "found before, and not read until it is written again"})
 		}
 	}
 	ends := make(map[fileID]int64)

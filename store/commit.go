@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"maps"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -30,11 +31,21 @@ func (s *Store) commit(sl *slot, t *ticket) error {
 	}
 	defer sl.queue.leave()
 	ts := sl.queue.take()
-	old := sl.pub.Load()
-	cur := old
 	b := new(batch)
+	old := sl.pub.Load()
+	cur := s.cut(sl, old, b)
 	for _, t := range ts {
-		if next, err := t.eval(cur, b); err != nil {
+		next, err := t.eval(cur, b)
+		for errors.Is(err, ErrDamaged) {
+			// It may have found that. Then the bytes are a hole now.
+			less := s.cut(sl, cur, b)
+			if less == cur {
+				break
+			}
+			cur = less
+			next, err = t.eval(cur, b)
+		}
+		if err != nil {
 			t.err = err
 		} else {
 			cur = next
@@ -78,6 +89,16 @@ func (s *Store) alone(slots []*slot, f func() error) error {
 		sl.queue.take()
 		defer sl.queue.leave()
 	}
+	for _, sl := range slots {
+		b := new(batch)
+		if old := sl.pub.Load(); old != nil {
+			if cur := s.cut(sl, old, b); cur != old {
+				if err := s.write(b, transition{sl: sl, old: old, new: cur}); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	return f()
 }
 
@@ -116,6 +137,8 @@ func (s *Store) write(b *batch, ts ...transition) error {
 	for id, st := range news {
 		putResource(pb, olds[id], st, b.touched)
 	}
+	s.sums.RLock()
+	defer s.sums.RUnlock()
 	if err := s.putSums(pb, b.sums); err != nil {
 		return err
 	}
@@ -326,48 +349,6 @@ func putResource(pb *pebble.Batch, old, st *state, touched ranges.Set) {
 		for r, p := range st.extents.Touching(w) {
 			pb.Set(extentKey(st.id, r.Start), encodeExtent(r.Len(), p), nil)
 		}
-	}
-}
-
-// putSums adds the checksums of pieces to those that the chunks of their
-// files have. Only the resource that owns a file writes to it, so the leader
-// of its queue is alone in this.
-func (s *Store) putSums(pb *pebble.Batch, sums map[fileID][]crcPiece) error {
-	for f, pieces := range sums {
-		chunks := make(map[int64][]crcPiece)
-		for _, p := range pieces {
-			chunks[p.off/crcChunk] = append(chunks[p.off/crcChunk], p)
-		}
-		for chunk, ps := range chunks {
-			var n int64
-			for _, p := range ps {
-				n += p.n
-			}
-			if n < crcChunk { // else there can be no others
-				v, err := s.get(crcKey(f, chunk))
-				if err != nil {
-					return err
-				}
-				have, err := decodeCRC(chunk, v)
-				if err != nil {
-					return err
-				}
-				ps = append(have, ps...)
-			}
-			sortCRC(ps)
-			pb.Set(crcKey(f, chunk), encodeCRC(chunk, mergeCRC(ps)), nil)
-		}
-	}
-	return nil
-}
-
-// addSums notes pieces that a batch commits.
-func (b *batch) addSums(sums map[fileID]crcPieces) {
-	if b.sums == nil {
-		b.sums = make(map[fileID][]crcPiece)
-	}
-	for f, ps := range sums {
-		b.sums[f] = append(b.sums[f], ps...)
 	}
 }
 

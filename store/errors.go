@@ -44,6 +44,9 @@ var (
 	ErrReadOnly = errors.New("store is read-only")
 	// ErrCorrupt says that stored bytes or keys are not what was written.
 	ErrCorrupt = errors.New("store is corrupt")
+	// ErrDamaged says that bytes were committed and the disk does not return
+	// them as they were. Writing them again heals the resource.
+	ErrDamaged = errors.New("stored bytes are damaged")
 	// ErrClosed says that the store, transaction or snapshot is closed.
 	ErrClosed = errors.New("closed")
 	// ErrLocked says that another process has the store open.
@@ -55,11 +58,11 @@ var (
 	ErrUnclean = errors.New("store was written without durability and not closed cleanly")
 )
 
-// A RangeError is an ErrRangeConflict, ErrNotAdjacent, ErrLengthConflict or
-// ErrTooLarge with the numbers that a client needs to correct itself.
+// A RangeError is an ErrRangeConflict, ErrNotAdjacent, ErrLengthConflict,
+// ErrTooLarge or ErrDamaged with the numbers that a client needs to correct itself.
 type RangeError struct {
 	Err    error        // one of the sentinels
-	Range  ranges.Range // the offending part of the write, half-open
+	Range  ranges.Range // the offending part of the write, or the damaged bytes; half-open
 	Offset int64        // K of the resource, in bytes
 	Length int64        // N of the resource, in bytes, or -1; for ErrTooLarge, Options.MaxLength
 }

@@ -251,6 +251,19 @@ func (fl *files) check(err error) error {
 	return fmt.Errorf("%w: %w", ErrReadOnly, err)
 }
 
+// pin keeps a file from being removed.
+func (fl *files) pin(id fileID) {
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	fl.pins[id]++
+}
+
+func (fl *files) unpinFile(id fileID) {
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	fl.unpinLocked(id)
+}
+
 // pinLocked keeps the files of a state from being removed.
 func (fl *files) pinLocked(st *state) {
 	for id := range st.files {

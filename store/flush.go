@@ -3,7 +3,6 @@ package store
 import (
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/infill-http/infill/ranges"
 )
 
@@ -33,7 +32,7 @@ func (tx *Tx) flushTaken(c *change, files []*stagedFile) error {
 	}
 	c.now = tx.s.now()
 	c.maxRanges = tx.s.opts.MaxRanges
-	c.equal = tx.s.equal
+	c.equal, c.verify = tx.s.equal, tx.s.verifyPlace
 	sums := make(map[fileID]crcPieces, len(files))
 	for _, f := range files {
 		sums[f.df.id] = f.sums
@@ -94,6 +93,9 @@ func (tx *Tx) eval(c *change, sums map[fileID]crcPieces, cur *state, b *batch) (
 	}
 	st, err := tx.target(c, cur)
 	if err != nil {
+		return nil, Result{}, err
+	}
+	if err := tx.s.damage.sparedMap(c.staged); err != nil {
 		return nil, Result{}, err
 	}
 	next, touched, err := c.apply(st)
@@ -210,11 +212,7 @@ func (tx *Tx) shedSumsLocked() error {
 		if n < earlySums {
 			continue
 		}
-		pb := tx.s.db.NewBatch()
-		if err := tx.s.putSums(pb, map[fileID][]crcPiece{id: f.sums[:n]}); err != nil {
-			return err
-		}
-		if err := pb.Commit(pebble.NoSync); err != nil {
+		if err := tx.s.addSums(id, f.sums[:n]); err != nil {
 			return err
 		}
 		f.sums = append(crcPieces(nil), f.sums[n])

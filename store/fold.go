@@ -248,13 +248,15 @@ func (s *Store) foldRanges(sl *slot, st *state, window ranges.Set) error {
 	defer s.files.release(df)
 	var copied ranges.Map[place]
 	var sums crcPieces
+	src := checkedReader{s: s} // a new checksum must not make damage good
+	defer src.close()
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
 	for w := range window.All() {
 		for r, p := range st.extents.Within(w) {
 			for r.Start < r.End {
 				b := (*buf)[:min(r.Len(), int64(len(*buf)))]
-				if err := s.readPlace(p, b); err != nil {
+				if err := src.read(p, b); err != nil {
 					return err
 				}
 				if err := s.files.write(df, b, off); err != nil {

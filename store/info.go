@@ -53,8 +53,8 @@ type Info struct {
 	// Mismatched says that the last verdict was that a declared digest does not match.
 	Mismatched bool
 	Length     int64      // N, the complete-length in bytes; -1 when it is not known
-	Offset     int64      // K, the end of the committed range that begins at 0
-	Received   ranges.Set // the committed ranges
+	Offset     int64      // K, the end of the committed range that begins at 0; N if Complete
+	Received   ranges.Set // the committed ranges. Those that a complete resource lacks were found damaged
 	Metadata   Metadata
 	Created    time.Time
 	Modified   time.Time // of the last commit; never decreases for a name
@@ -68,6 +68,12 @@ type Info struct {
 	// the resource), and BaseRange the one range it wrote (empty: several, or none).
 	Base      Version
 	BaseRange ranges.Range
+}
+
+// Damaged reports whether the resource is complete and not all of it can be
+// read, because bytes were found damaged: those that Received lacks.
+func (i *Info) Damaged() bool {
+	return i.Complete && !i.Received.Covers(ranges.Range{End: i.Length})
 }
 
 // Size is the length of the current representation in bytes: all of a

@@ -45,6 +45,9 @@ import (
 //	+-----+----------+---------+
 //	| 'x' | time (8) | id (16) |          -> name: incomplete, and not idle since before that time (expire.go)
 //	+-----+----------+---------+
+//	+-----+
+//	| 's' |                              -> how far the scrub is (scrub.go)
+//	+-----+
 //
 // A kind that is reserved: 'i' (file 8, offset 8) for the bytes of inline
 // extents.
@@ -60,6 +63,7 @@ const (
 	kindHash    = 'h'
 	kindVerify  = 'v'
 	kindIdle    = 'x'
+	kindScrub   = 's'
 )
 
 // formatVersion is the version of everything that this package writes.

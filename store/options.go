@@ -66,6 +66,17 @@ type Options struct {
 	// be another one each time the store is opened.
 	IncompleteMaxAge time.Duration
 
+	// VerifyReads compares every byte that is read with its checksum before
+	// it is returned, which costs a pass over the bytes and sendfile. Without
+	// it only resources of which bytes were found damaged are read so.
+	VerifyReads bool
+	// ScrubRate is how many bytes per second are read in the background and
+	// compared with their checksums. Default: 0, none.
+	ScrubRate int64
+	// ScrubInterval is the time from the begin of one pass of that over all
+	// files to the begin of the next, at least. Default: 7 days.
+	ScrubInterval time.Duration
+
 	clock clock // nil: that of the machine
 }
 
@@ -92,6 +103,7 @@ func (o *Options) withDefaults() (Options, error) {
 	def(&out.CacheExtents, 1_000_000)
 	def(&out.MapCache, 64<<20)
 	def(&out.FoldExtents, 128<<10)
+	def(&out.ScrubInterval, 7*24*time.Hour)
 
 	var errs []error
 	bad := func(cond bool, format string, args ...any) {
@@ -108,6 +120,8 @@ func (o *Options) withDefaults() (Options, error) {
 	bad(out.CacheExtents < 0, "negative CacheExtents %d", out.CacheExtents)
 	bad(out.MapCache < 0, "negative MapCache %d", out.MapCache)
 	bad(out.IncompleteMaxAge != 0 && out.IncompleteMaxAge < time.Second, "IncompleteMaxAge %v is below a second", out.IncompleteMaxAge)
+	bad(out.ScrubRate < 0, "negative ScrubRate %d", out.ScrubRate)
+	bad(out.ScrubInterval < 0, "negative ScrubInterval %v", out.ScrubInterval)
 	return out, errors.Join(errs...)
 }
 

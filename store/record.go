@@ -31,6 +31,7 @@ type record struct {
 	homeHigh  int64  // end of the home bytes that were ever committed
 	epoch     uint64 // how often a commit replaced bytes while the resource was incomplete
 	idle      int64  // time of its key 'x', microseconds since 1970; 0: it has none
+	suspect   bool   // bytes of it were found damaged, so reads verify the others
 }
 
 // A record is a sequence of fields, each a tag, the length of the value, and
@@ -59,6 +60,7 @@ const (
 	tagHomeHigh
 	tagEpoch
 	tagIdle
+	tagSuspect
 )
 
 func (r *record) encode() []byte {
@@ -108,6 +110,7 @@ func (r *record) encode() []byte {
 	number(tagHomeHigh, uint64(r.homeHigh))
 	number(tagEpoch, r.epoch)
 	number(tagIdle, uint64(r.idle))
+	flag(tagSuspect, r.suspect)
 	return b
 }
 
@@ -164,6 +167,8 @@ func decodeRecord(id ID, b []byte) (record, error) {
 			r.epoch = v.uvarint()
 		case tagIdle:
 			r.idle = v.offset()
+		case tagSuspect:
+			r.suspect = v.uvarint() == 1
 		default:
 			d.bad = true
 		}

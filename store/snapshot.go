@@ -61,10 +61,15 @@ func (sn *Snapshot) ReadAt(b []byte, off int64) (int, error) {
 	size := sn.st.info.Size()
 	r := ranges.Range{Start: min(off, size)}
 	r.End = r.Start + min(size-r.Start, int64(len(b)))
+	if err := sn.readable(r); err != nil {
+		return 0, err
+	}
+	src := sn.source()
+	defer src.close()
 	n := 0
 	for sub, p := range sn.st.extents.Within(r) {
 		part := b[sub.Start-off : sub.End-off]
-		if err := sn.readPlace(p, part); err != nil {
+		if err := src.read(p, part); err != nil {
 			return n, err
 		}
 		n += len(part)
@@ -83,22 +88,53 @@ func (sn *Snapshot) WriteRange(w io.Writer, r ranges.Range) (int64, error) {
 	if r.Start < 0 || r.End > sn.st.info.Size() {
 		return 0, fmt.Errorf("range %v is outside of the representation [0,%d)", r, sn.st.info.Size())
 	}
+	if err := sn.readable(r); err != nil {
+		return 0, err
+	}
+	src := sn.source()
+	defer src.close()
 	var done int64
 	for sub, p := range sn.st.extents.Within(r) {
-		n, err := sn.writePlace(w, p, sub.Len())
+		n, err := sn.writePlace(w, src, p, sub.Len())
 		done += n
 		if err != nil {
 			return done, err
 		}
 	}
-	if done != r.Len() {
-		return done, fmt.Errorf("%w: hole in %v of %v", ErrCorrupt, r, sn.st.id)
-	}
 	return done, nil
 }
 
-func (sn *Snapshot) writePlace(w io.Writer, p place, n int64) (int64, error) {
-	if _, ok := w.(io.ReaderFrom); ok && p.kind == placeFile {
+// readable returns an ErrDamaged if not all of r, which is inside the
+// representation, can be read.
+func (sn *Snapshot) readable(r ranges.Range) error {
+	for gap := range sn.st.covered.Gaps(r) {
+		return &RangeError{Err: ErrDamaged, Range: gap, Offset: sn.st.offset(), Length: sn.st.length}
+	}
+	return nil
+}
+
+// A source reads bytes of places. It is for one goroutine.
+type source interface {
+	read(p place, b []byte) error
+	close()
+}
+
+// source returns what the bytes are to be read with.
+func (sn *Snapshot) source() source {
+	if sn.verifies() {
+		return &checkedReader{s: sn.s}
+	}
+	return plainReader{sn}
+}
+
+// verifies reports whether reads compare checksums.
+func (sn *Snapshot) verifies() bool { return sn.s.opts.VerifyReads || sn.st.suspect }
+
+func (sn *Snapshot) writePlace(w io.Writer, src source, p place, n int64) (int64, error) {
+	if _, ok := w.(io.ReaderFrom); ok && p.kind == placeFile && !sn.verifies() {
+		if err := sn.s.damage.spared(p, n); err != nil {
+			return 0, err
+		}
 		f, err := sn.s.files.openOS(p.file)
 		if err != nil {
 			return 0, err
@@ -113,7 +149,7 @@ func (sn *Snapshot) writePlace(w io.Writer, p place, n int64) (int64, error) {
 	var done int64
 	for done < n {
 		b := (*buf)[:min(n-done, int64(len(*buf)))]
-		if err := sn.readPlace(p.Cut(done), b); err != nil {
+		if err := src.read(p.Cut(done), b); err != nil {
 			return done, err
 		}
 		k, err := w.Write(b)
@@ -138,10 +174,18 @@ func sendFile(w io.Writer, f *os.File, off, n int64) (int64, error) {
 	return k, err
 }
 
-func (sn *Snapshot) readPlace(p place, b []byte) error {
+// A plainReader takes bytes as the disk returns them.
+type plainReader struct{ *Snapshot }
+
+func (plainReader) close() {}
+
+func (sn plainReader) read(p place, b []byte) error {
 	if p.kind == placeZero {
 		clear(b)
 		return nil
+	}
+	if err := sn.s.damage.spared(p, int64(len(b))); err != nil {
+		return err
 	}
 	f, err := sn.file(p.file)
 	if err != nil {
@@ -173,6 +217,9 @@ func (s *Store) readPlace(p place, b []byte) error {
 	if p.kind == placeZero {
 		clear(b)
 		return nil
+	}
+	if err := s.damage.spared(p, int64(len(b))); err != nil {
+		return err
 	}
 	f, err := s.files.openRead(p.file)
 	if err != nil {

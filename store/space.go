@@ -109,10 +109,22 @@ func (r *region) published(fl *files, st *state) {
 func (sp *space) published(st *state) {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
+	if sp.home.named && st.home != sp.home.id {
+		sp.home.abandon(sp.files) // it is not to be written again
+	}
 	sp.home.published(sp.files, st)
 	sp.overlay.published(sp.files, st)
 	if st.home != 0 && st.home == sp.home.id {
 		sp.high = max(sp.high, st.homeHigh)
+	}
+}
+
+// retire leaves the home file, if it is id, for another one.
+func (sp *space) retire(id fileID) {
+	sp.mu.Lock()
+	defer sp.mu.Unlock()
+	if sp.home.id == id {
+		sp.home.abandon(sp.files)
 	}
 }
 

@@ -75,6 +75,15 @@ func (st *state) unverified() bool {
 	return !st.complete && !st.mismatch && len(st.declared) > 0 && st.whole()
 }
 
+// offset returns the end of the representation. A complete resource has one
+// of its full length, even if not all of it can be read (damage.go).
+func (st *state) offset() int64 {
+	if st.complete {
+		return st.length
+	}
+	return st.covered.Prefix()
+}
+
 // seal ends the building of the state: from here on it is immutable.
 func (st *state) seal() *state {
 	st.info = &Info{
@@ -84,7 +93,7 @@ func (st *state) seal() *state {
 		Unverified: st.unverified(),
 		Mismatched: st.mismatch,
 		Length:     st.length,
-		Offset:     st.covered.Prefix(),
+		Offset:     st.offset(),
 		Received:   st.covered,
 		Metadata:   st.meta,
 		Created:    st.created,
@@ -125,8 +134,10 @@ type change struct {
 	known     map[Algorithm][]byte // of the whole representation after the change
 	now       time.Time
 	maxRanges int
-	// equal compares the bytes of two places over n bytes.
-	equal func(a, b place, n int64) (bool, error)
+	// equal compares the bytes of two places over n bytes, and verify those of
+	// one with their checksums: ErrDamaged.
+	equal  func(a, b place, n int64) (bool, error)
+	verify func(p place, n int64) error
 }
 
 // apply returns the state after the change and the ranges whose extents may
@@ -151,7 +162,7 @@ func (c *change) apply(cur *state) (*state, ranges.Set, error) {
 		changed = changed || did
 	}
 	if cur.complete { // and what was written may end beyond the length that is set
-		if end := st.covered.Prefix(); length < end {
+		if end := max(cur.length, st.covered.Bounds().End); length < end {
 			st.cut(ranges.Range{Start: length, End: end})
 			touched.Add(ranges.Range{Start: length, End: end})
 		} else if r := (ranges.Range{Start: end, End: length}); !r.Empty() {
@@ -255,6 +266,9 @@ func (c *change) place(st, cur *state, r ranges.Range, p place, touched *ranges.
 		}
 		if c.fill {
 			if cur.complete || !c.replace && !cur.mismatch {
+				if err := c.verify(q, sub.Len()); err != nil {
+					return false, err
+				}
 				return false, c.fault(ErrRangeConflict, cur, sub)
 			}
 			st.epoch = cur.epoch + 1
@@ -335,7 +349,7 @@ func (c *change) fitFill(cur *state) (int64, error) {
 }
 
 func (c *change) fault(err error, cur *state, r ranges.Range) error {
-	return &RangeError{Err: err, Range: r, Offset: cur.covered.Prefix(), Length: cur.length}
+	return &RangeError{Err: err, Range: r, Offset: cur.offset(), Length: cur.length}
 }
 
 // merge returns old with the fields of set that are not empty.

@@ -28,7 +28,8 @@ type Store struct {
 	header  header
 	buffers sync.Pool // of *[]byte, Options.BufferSize long
 
-	drops sync.Mutex // orders the batches that drop references to files
+	drops sync.Mutex   // orders the batches that drop references to files
+	sums  sync.RWMutex // held to remove checksums; shared, to add some
 
 	broken error // guarded by mu: writing has ended
 
@@ -43,6 +44,8 @@ type Store struct {
 	verifiers verifiers
 	folder    folder
 	expirer   expirer
+	damage    damage
+	scrubber  scrubber
 }
 
 // Open opens the store in dir, making one there if there is none. One
@@ -167,6 +170,8 @@ func (s *Store) start() error {
 	s.files.janitor.start(&s.files)
 	s.startFolder()
 	s.startExpirer()
+	s.startMender()
+	s.startScrubber()
 	for _, id := range garbage {
 		s.files.janitor.remove(id)
 	}
@@ -226,6 +231,8 @@ func (s *Store) Close() error {
 	s.verifiers.stop()
 	s.stopFolder()
 	s.stopExpirer()
+	s.stopScrubber()
+	s.stopMender()
 	s.active.Wait()
 	s.files.janitor.close()
 	err := s.db.Close()

@@ -167,6 +167,11 @@ func (s *Store) catchUp(sl *slot) error {
 
 // hashRange feeds committed bytes to the hashes. The caller has pinned st.
 func (s *Store) hashRange(st *state, r ranges.Range, hashes map[Algorithm]hash.Hash) error {
+	for gap := range st.covered.Gaps(r) {
+		return &RangeError{Err: ErrDamaged, Range: gap, Offset: st.offset(), Length: st.length}
+	}
+	src := checkedReader{s: s, unsummed: true}
+	defer src.close()
 	buf := s.buffers.Get().(*[]byte)
 	defer s.buffers.Put(buf)
 	for sub, p := range st.extents.Within(r) {
@@ -177,7 +182,7 @@ func (s *Store) hashRange(st *state, r ranges.Range, hashes map[Algorithm]hash.H
 			default:
 			}
 			b := (*buf)[:min(sub.Len()-n, int64(len(*buf)))]
-			if err := s.readPlace(p.Cut(n), b); err != nil {
+			if err := src.read(p.Cut(n), b); err != nil {
 				return err
 			}
 			for _, h := range hashes {

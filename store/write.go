@@ -152,7 +152,7 @@ func (tx *Tx) excess(end int64) error {
 
 // tooLarge is the error of a write or a length beyond Options.MaxLength.
 func tooLarge(cur *state, r ranges.Range, bound int64) error {
-	return &RangeError{Err: ErrTooLarge, Range: r, Offset: cur.covered.Prefix(), Length: bound}
+	return &RangeError{Err: ErrTooLarge, Range: r, Offset: cur.offset(), Length: bound}
 }
 
 // A writer stages the bytes of one WriteFrom.
@@ -200,17 +200,19 @@ func (w *writer) stageSome(b []byte) (int64, error) {
 				break
 			}
 			same, err := tx.s.matches(p, b[:sub.Len()])
-			if err != nil {
-				return 0, err
-			}
 			if same {
 				tx.note(sub, p, nil, nil)
 				return sub.Len(), nil
 			}
-			if tx.change.fill && !tx.change.replace && !tx.base.mismatch {
-				return 0, tx.change.fault(ErrRangeConflict, tx.base, sub)
+			if err == nil && tx.change.fill && !tx.change.replace && !tx.base.mismatch {
+				if err = tx.s.verifyPlace(p, sub.Len()); err == nil {
+					return 0, tx.change.fault(ErrRangeConflict, tx.base, sub)
+				}
 			}
-			w.compare = false
+			if err != nil && !errors.Is(err, ErrDamaged) {
+				return 0, err
+			}
+			w.compare = false // from here on the commit does it
 			break
 		}
 	}
@@ -295,7 +297,7 @@ func (w *writer) close() {
 	w.tx.sp.free(ranges.NewSet(w.window.Range))
 }
 
-// matches reports whether the bytes of a place are b.
+// matches reports whether the bytes of a place are b. ErrDamaged: they are lost.
 func (s *Store) matches(p place, b []byte) (bool, error) {
 	if p.kind == placeZero {
 		return allZero(b), nil
@@ -305,7 +307,7 @@ func (s *Store) matches(p place, b []byte) (bool, error) {
 	for len(b) > 0 {
 		old := (*buf)[:min(len(b), len(*buf))]
 		if err := s.readPlace(p, old); err != nil {
-			return false, err
+			return false, errors.Join(s.verifyPlace(p, int64(len(old))), err)
 		}
 		if !bytes.Equal(old, b[:len(old)]) {
 			return false, nil

@@ -30,6 +30,9 @@ type serveOptions struct {
 	persistBytes                     int64
 	persistInterval                  time.Duration
 	incompleteMaxAge                 time.Duration
+	verifyReads                      bool
+	scrubRate                        int64
+	scrubInterval                    time.Duration
 
 	maxHeaderBytes                 int64
 	readHeaderTimeout, idleTimeout time.Duration
@@ -54,6 +57,10 @@ func (o *serveOptions) register(flags *pflag.FlagSet) {
 	flags.Var(newSize(&o.persistBytes, 8<<20), "persist-bytes", "bytes between two commits of a persisting write")
 	flags.DurationVar(&o.persistInterval, "persist-interval", time.Second, "time between two commits of a persisting write")
 	flags.DurationVar(&o.incompleteMaxAge, "incomplete-max-age", 7*24*time.Hour, "time after the last write to an incomplete resource when it is removed;\n0: it stays")
+
+	flags.BoolVar(&o.verifyReads, "verify-reads", false, "compare bytes with their checksums before they are sent; without it\nonly resources of which bytes were found damaged are read so")
+	flags.Var(newSize(&o.scrubRate, 0), "scrub-rate", "bytes per second read in the background to find damage; 0: none")
+	flags.DurationVar(&o.scrubInterval, "scrub-interval", 7*24*time.Hour, "time between the begins of two passes of the scrub")
 
 	flags.Var(newChoice(&o.incompleteGet, "prefix", "404", "409"), "incomplete-get", "what GET of an incomplete resource answers")
 	flags.Var(newChoice(&o.ifNoneMatchStar, "draft", "strict"), "if-none-match-star", "draft: If-None-Match: * of a PATCH lets an incomplete resource\nbe filled; strict: it does not")
@@ -95,6 +102,7 @@ func (o *serveOptions) validate() error {
 		least time.Duration
 	}{
 		{"persist-interval", o.persistInterval, time.Millisecond},
+		{"scrub-interval", o.scrubInterval, time.Second},
 		{"read-header-timeout", o.readHeaderTimeout, 0},
 		{"body-idle-timeout", o.bodyIdleTimeout, 0},
 		{"idle-timeout", o.idleTimeout, 0},
@@ -121,6 +129,9 @@ func (o *serveOptions) storeOptions() *store.Options {
 		PersistInterval: o.persistInterval,
 
 		IncompleteMaxAge: o.incompleteMaxAge,
+		VerifyReads:      o.verifyReads,
+		ScrubRate:        o.scrubRate,
+		ScrubInterval:    o.scrubInterval,
 	}
 	if o.durability == "none" {
 		options.Durability = store.DurabilityNone

@@ -1,0 +1,280 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/infill-http/infill/ranges"
+)
+
+// Bytes that a disk does not return as they were written are damaged. Whoever
+// finds some (a read that verifies, a fold, a comparison, a digest, the scrub)
+// notes their place here, and from then on nobody in this process gets them.
+// In the background every resource that names the place is cut: its map
+// names the bytes no more, so what is damaged is a hole, after a restart too.
+//
+//	incomplete   |#####|xx|########|....|   ->   |#####|..|########|....|   a hole like any other
+//	complete     |#####|xx|###############|   ->   |#####|..|###############|   complete, and not all of it can be read
+//
+// A write to the hole heals it. It goes to another place: a home file with
+// damaged bytes is not written again.
+
+// damage is what was found since the store was opened.
+type damage struct {
+	some atomic.Bool // anything was found
+
+	mu    sync.Mutex // guards what follows
+	cond  sync.Cond
+	bad   map[fileID]ranges.Set
+	todo  []fileID // with damage that the map has not heard of yet
+	busy  bool
+	stop  bool
+	ended chan struct{}
+}
+
+func (s *Store) startMender() {
+	d := &s.damage
+	d.bad = make(map[fileID]ranges.Set)
+	d.cond.L = &d.mu
+	d.ended = make(chan struct{})
+	if s.opts.ReadOnly {
+		d.stop = true
+	}
+	go func() {
+		defer close(d.ended)
+		for file, ok := d.next(); ok; file, ok = d.next() {
+			if err := s.mend(file); err != nil && !errors.Is(err, ErrClosed) {
+				s.opts.Logger.Error("cannot take damaged bytes out of the map", "file", dataPath(file), "err", err)
+			}
+		}
+	}()
+}
+
+// stopMender ends it after the file at hand. What it has not done is found again.
+func (s *Store) stopMender() {
+	d := &s.damage
+	d.mu.Lock()
+	d.stop = true
+	d.cond.Broadcast()
+	d.mu.Unlock()
+	<-d.ended
+}
+
+func (d *damage) next() (fileID, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.busy = false
+	d.cond.Broadcast()
+	for len(d.todo) == 0 && !d.stop {
+		d.cond.Wait()
+	}
+	if d.stop {
+		return 0, false
+	}
+	file := d.todo[0]
+	d.todo, d.busy = d.todo[1:], true
+	return file, true
+}
+
+// settle waits until the map has heard of all that was found.
+func (d *damage) settle() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for (len(d.todo) > 0 || d.busy) && !d.stop {
+		d.cond.Wait()
+	}
+}
+
+// damaged notes that the bytes r of a file are not what was written, and
+// returns the error for whoever found it.
+func (s *Store) damaged(file fileID, r ranges.Range, cause error) error {
+	d := &s.damage
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	bad := d.bad[file]
+	if !bad.Covers(r) {
+		s.opts.Logger.Error("damaged bytes", "file", dataPath(file), "range", r.String(), "err", cause)
+		bad.Add(r)
+		d.bad[file] = bad
+		if !slices.Contains(d.todo, file) {
+			d.todo = append(d.todo, file)
+		}
+		d.some.Store(true)
+		d.cond.Broadcast()
+	}
+	return fmt.Errorf("%w: %v of %s: %w", ErrDamaged, r, dataPath(file), cause)
+}
+
+// in returns what was found in a file.
+func (d *damage) in(file fileID) ranges.Set {
+	if !d.some.Load() {
+		return ranges.Set{}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.bad[file]
+}
+
+// spared returns ErrDamaged if any of the n bytes at p was found damaged.
+func (d *damage) spared(p place, n int64) error {
+	if p.kind != placeFile || !d.some.Load() {
+		return nil
+	}
+	if r := (ranges.Range{Start: p.off, End: p.off + n}); d.in(p.file).Overlaps(r) {
+		return fmt.Errorf("%w: in %v of %s", ErrDamaged, r, dataPath(p.file))
+	}
+	return nil
+}
+
+// sparedMap is spared for all that m names.
+func (d *damage) sparedMap(m ranges.Map[place]) error {
+	if !d.some.Load() {
+		return nil
+	}
+	for r, p := range m.All() {
+		if err := d.spared(p, r.Len()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withoutDamage returns st without the extents of bytes that were found
+// damaged, and the ranges that it lost; or st itself. An incomplete resource
+// gets a new version, because it tells what it has; the representation of a
+// complete one is still the same, though not all of it can be read.
+func (s *Store) withoutDamage(st *state) (*state, ranges.Set) {
+	var lost ranges.Set
+	if st == nil || !s.damage.some.Load() {
+		return st, lost
+	}
+	bad := make(map[fileID]ranges.Set)
+	for file := range st.files {
+		if set := s.damage.in(file); !set.Empty() {
+			bad[file] = set
+		}
+	}
+	if len(bad) == 0 {
+		return st, lost
+	}
+	for r, p := range st.extents.All() {
+		if p.kind != placeFile {
+			continue
+		}
+		for part := range bad[p.file].Within(ranges.Range{Start: p.off, End: p.off + r.Len()}) {
+			lost.Add(ranges.Range{Start: r.Start + part.Start - p.off, End: r.Start + part.End - p.off})
+		}
+	}
+	if lost.Empty() {
+		return st, lost
+	}
+	next := st.next()
+	for r := range lost.All() {
+		next.cut(r)
+	}
+	next.suspect = true
+	if !bad[next.home].Empty() || next.files[next.home] == 0 {
+		next.home, next.homeHigh = 0, 0
+	}
+	if !next.complete {
+		next.base, next.baseRange = st.version(), ranges.Range{}
+		next.revision++
+		next.epoch++ // what was hashed of it does not count
+		next.mismatch = false
+	}
+	return next.seal(), lost
+}
+
+// cut returns the state that a batch goes on with: old, which is what the
+// name has at this point of the batch, without damaged bytes. The caller leads
+// the queue of the slot.
+func (s *Store) cut(sl *slot, old *state, b *batch) *state {
+	st, lost := s.withoutDamage(old)
+	if st == old {
+		return old
+	}
+	for r := range lost.All() {
+		b.touched.Add(r)
+	}
+	if st.home != old.home {
+		sl.mu.Lock()
+		if sl.space != nil && sl.space.id == old.id {
+			sl.space.retire(old.home)
+		}
+		sl.mu.Unlock()
+	}
+	s.opts.Logger.Error("bytes of a resource are lost until they are written again",
+		"name", sl.name, "id", st.id, "ranges", lost.String(), "complete", st.complete)
+	return st
+}
+
+// mend takes damaged bytes of a file out of every resource that names them,
+// and then forgets their checksums.
+func (s *Store) mend(file fileID) error {
+	for again := true; again; {
+		ids, err := s.naming(file)
+		if err != nil {
+			return err
+		}
+		// A copy that was on its way may have come behind this list; it was made
+		// of a resource that is cut now, so the next list has it.
+		again = false
+		for _, id := range ids {
+			did, err := s.mendResource(id)
+			if err != nil {
+				return err
+			}
+			again = again || did
+		}
+	}
+	return s.dropSums(file, s.damage.in(file))
+}
+
+// naming returns the resources that name a file.
+func (s *Store) naming(file fileID) (ids []ID, err error) {
+	prefix := fileKey(kindRef, file)
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: upperBound(prefix)})
+	if err != nil {
+		return nil, err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		ids = append(ids, ID(it.Key()[len(prefix):]))
+	}
+	return ids, it.Close()
+}
+
+// mendResource cuts a resource and reports whether there was anything to cut.
+func (s *Store) mendResource(id ID) (bool, error) {
+	for {
+		v, err := s.get(idKey(kindRecord, id))
+		if err != nil || v == nil {
+			return false, err
+		}
+		rec, err := decodeRecord(id, v)
+		if err != nil {
+			return false, err
+		}
+		sl, err := s.acquire(context.Background(), rec.name)
+		if err != nil {
+			return false, err
+		}
+		did, there := false, false
+		err = s.commit(sl, &ticket{eval: func(cur *state, b *batch) (*state, error) {
+			there = cur != nil && cur.id == id
+			whole := sl.pub.Load()
+			next, _ := s.withoutDamage(whole)
+			did = there && next != whole // the batch began with a cut
+			return cur, nil
+		}})
+		s.release(sl)
+		if err != nil || there {
+			return did, err
+		}
+		// It was moved or deleted since its record was read.
+	}
+}
