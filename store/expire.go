@@ -73,7 +73,6 @@ func (s *Store) stopExpirer() {
 // An idler is a resource that is listed as idle.
 type idler struct {
 	key  []byte
-	id   ID
 	name string
 }
 
@@ -117,7 +116,7 @@ func (s *Store) listIdle(from []byte, due time.Time) (batch []idler, first time.
 		return nil, first, err
 	}
 	for ok := it.First(); ok && len(batch) < expiryBatch; ok = it.Next() {
-		since, id, err := decodeIdle(it.Key())
+		since, _, err := decodeIdle(it.Key())
 		if err != nil {
 			return nil, first, errors.Join(err, it.Close())
 		}
@@ -125,7 +124,7 @@ func (s *Store) listIdle(from []byte, due time.Time) (batch []idler, first time.
 			first = at
 			break
 		}
-		batch = append(batch, idler{append([]byte(nil), it.Key()...), id, string(it.Value())})
+		batch = append(batch, idler{append([]byte(nil), it.Key()...), string(it.Value())})
 	}
 	return batch, first, it.Close()
 }
@@ -145,7 +144,7 @@ func (s *Store) expire(i idler, now time.Time) error {
 	defer s.release(sl)
 	age := s.opts.IncompleteMaxAge
 	return s.commit(sl, &ticket{eval: func(cur *state, _ *batch) (*state, error) {
-		if cur == nil || cur.id != i.id || cur.idle == 0 {
+		if cur == nil || cur.idle == 0 { // whichever resource has the name by now
 			return cur, nil
 		}
 		since := cur.modified

@@ -181,6 +181,22 @@ func TestExpire(t *testing.T) {
 	}
 }
 
+// TestExpireLooksInTime: a look that finds a resource renewed says when the
+// next one is, though it has just moved the key.
+func TestExpireLooksInTime(t *testing.T) {
+	const age = 30 * time.Minute
+	c := newClock()
+	s := openMem(t, vfs.NewMem(), Options{IncompleteMaxAge: age, clock: c})
+	defer closeStore(t, s)
+	mustPatch(t, s, "/a", 0, 100, "0")
+	c.advance(age / 2)
+	mustPatch(t, s, "/a", 1, 100, "0")
+	c.advance(age / 2)
+	if want := c.now().Add(age / 2); !c.until.Equal(want) {
+		t.Errorf("the next look is %v after the resource expires", c.until.Sub(want))
+	}
+}
+
 // TestExpireInFlight: a resource with a transaction in flight stays, and goes
 // soon after it was rolled back.
 func TestExpireInFlight(t *testing.T) {
