@@ -137,6 +137,52 @@ func TestBrokenConnections(t *testing.T) {
 	}
 }
 
+// A persisting request of whose content nothing counts makes no resource, and does not describe the one that there is.
+func TestNothingKept(t *testing.T) {
+	w := newWorld(t)
+	for i, s := range []step{
+		{req: "PUT"},
+		{req: "PUT", header: []string{"Content-Range: bytes 0-7/8", "Content-Type: text/html"}},
+		{req: "PATCH", header: []string{mp}},
+		{req: "PATCH", header: []string{ab}},
+	} {
+		for _, on := range []string{"N", "I8[0,2)"} {
+			path := fmt.Sprintf("/cut/%d/%s", i, on)
+			w.fixture(on, path)
+			before := w.state(path)
+			s := step{req: s.req + " " + path, header: append(s.header, persist), status: 400, typ: "incomplete-body"}
+			w.start(s, 8).cut().end(s)
+			if after := w.state(path); after != before {
+				t.Errorf("%s: state was\n%s\nand is\n%s", s.req, before, after)
+			}
+		}
+	}
+
+	// The same for parts that turn out to be wrong, or are cut off before their first byte.
+	wrong := "Content-Digest: " + sum256("other")
+	for i, doc := range []string{
+		multipart(message("CD", "Content-Range: bytes 2-3/8", "Content-Type: text/html", wrong)),
+		multipart(message("CD", "Content-Range: bytes 2-3/8", wrong), segment("4-5/8", "EF")),
+		strings.TrimSuffix(multipart(message("", "Content-Range: bytes 2-3/8", "Content-Type: text/html")), "\r\n--B--\r\n"),
+	} {
+		for _, on := range []string{"N", "I8[0,2)"} {
+			path := fmt.Sprintf("/wrong/%d/%s", i, on)
+			w.fixture(on, path)
+			before := w.state(path)
+			w.do(step{req: "PATCH " + path, header: []string{mp, persist}, body: doc, status: 400})
+			if after := w.state(path); after != before {
+				t.Errorf("%q: state was\n%s\nand is\n%s", doc, before, after)
+			}
+		}
+	}
+
+	// A part that is right is kept, and so is one without bytes.
+	w.do(step{req: "PATCH /first", header: []string{mp, persist}, status: 400, want: []string{"Upload-Received: (0 2)", "Upload-Length: 8"},
+		body: multipart(message("AB", "Content-Range: bytes 0-1/8", "Content-Digest: "+sum256("AB")), message("CD", "Content-Range: bytes 2-3/8", wrong))})
+	w.do(step{req: "PATCH /empty", header: []string{mp, persist}, status: 400, want: []string{"Upload-Received:", "Upload-Length: 8"},
+		body: multipart(message("", "Content-Offset: 0;complete-length=8"), message("CD", "Content-Range: bytes 2-3/8", wrong))})
+}
+
 func TestInterruptedPut(t *testing.T) {
 	w := newWorld(t)
 	data := strings.Repeat("x", 600)

@@ -136,18 +136,19 @@ func (u *update) part(p *byteranges.Part) error {
 		return errDeclared
 	}
 	if p.SetsLength {
-		return u.tx.SetLength(p.Length)
+		err := u.tx.SetLength(p.Length)
+		u.some = u.some || err == nil
+		return err
 	}
 	if len(sums) == 0 {
-		_, err := u.tx.WriteFrom(p, p.Off, p.Len, p.Length)
-		return err
+		return u.write(p, p)
 	}
 
 	var hash hasher
 	for _, d := range sums {
 		hash.watch(d.alg)
 	}
-	if _, err := u.tx.WriteFrom(io.TeeReader(p, &hash), p.Off, p.Len, p.Length); err != nil {
+	if err := u.write(p, io.TeeReader(p, &hash)); err != nil {
 		return err
 	}
 	if err := hash.verify(sums); err != nil {
@@ -158,6 +159,13 @@ func (u *update) part(p *byteranges.Part) error {
 		return u.settle()
 	}
 	return nil
+}
+
+// write writes the range of p with the bytes of body.
+func (u *update) write(p *byteranges.Part, body io.Reader) error {
+	n, err := u.tx.WriteFrom(body, p.Off, p.Len, p.Length)
+	u.some = u.some || n > 0 || err == nil
+	return err
 }
 
 // samePart reports whether the one part of doc names the last range that was written to the resource in sn, with the

@@ -34,6 +34,7 @@ type update struct {
 	last    *store.Info // what the transactions before tx committed, nil: nothing
 	created bool        // one of them created the resource
 	final   atomic.Bool // all content was received, and is right; check reads it during commits in the background
+	some    bool        // tx holds, or has committed, some of the content: bytes, or a part that is whole without any
 	discard bool        // what tx holds is known to be wrong
 }
 
@@ -134,10 +135,7 @@ func (u *update) run(fill func(*update) error) (store.Result, error) {
 	}
 	defer func() { u.tx.Rollback() }()
 	u.applied(u.w.Header())
-	err := u.tx.SetMetadata(u.meta)
-	if err == nil {
-		err = u.declare(u.q.Header)
-	}
+	err := u.describe()
 	if err == nil {
 		err = fill(u)
 	}
@@ -161,10 +159,19 @@ func (u *update) run(fill func(*update) error) (store.Result, error) {
 	return res, err
 }
 
-// keep commits what a failed request wrote, if it asked for that. With a digest of the content that is still awaited,
+// describe tells the transaction what the header section says of the whole representation.
+func (u *update) describe() error {
+	if err := u.tx.SetMetadata(u.meta); err != nil {
+		return err
+	}
+	return u.declare(u.q.Header)
+}
+
+// keep commits what a failed request wrote, if it asked for that. A request of whose content nothing counts changes
+// nothing: it neither makes a resource nor describes one. With a digest of the content that is still awaited,
 // only content that was cut off is kept: of all other, it is not known if it is what the client meant.
 func (u *update) keep() {
-	if !u.persist || u.discard {
+	if !u.persist || u.discard || !u.some {
 		return
 	}
 	if u.awaiting {
@@ -183,7 +190,16 @@ func (u *update) keep() {
 // settle commits what was written so far, and goes on with a transaction that commits only when it is told to. So a part
 // that turns out to be wrong can be dropped alone.
 func (u *update) settle() error {
-	if !u.auto {
+	switch {
+	case !u.some && u.auto:
+		u.tx.Rollback()
+		if err := u.open(false); err != nil {
+			return err
+		}
+		return u.describe()
+	case !u.some:
+		return nil
+	case !u.auto:
 		res, err := u.tx.Persist(lasting(u.q))
 		if err == nil {
 			u.created = u.created || res.Created
@@ -222,6 +238,7 @@ func (u *update) whole() error {
 	n := u.q.ContentLength
 	length := max(n, u.length)
 	got, err := u.tx.WriteFrom(u.q.body, 0, n, length)
+	u.some = got > 0 || err == nil
 	switch {
 	case n < 0 && length >= 0 && errors.Is(err, store.ErrLengthConflict):
 		return errDeclared
