@@ -72,9 +72,10 @@ func (b *body) read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	b.began = true
+	deadline := time.Now().Add(b.idle)
 	if b.idle > 0 {
 		// A server without deadlines, as in a test, has no idle limit either.
-		_ = b.control.SetReadDeadline(time.Now().Add(b.idle))
+		_ = b.control.SetReadDeadline(deadline)
 	}
 	n, err := b.r.Body.Read(p)
 	b.n += int64(n)
@@ -93,9 +94,13 @@ func (b *body) read(p []byte) (int, error) {
 	default:
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			b.err = fmt.Errorf("%w: %w", errTooLarge, err)
-		} else {
-			b.err = &interruption{err}
+			break
 		}
+		if b.idle > 0 && !time.Now().Before(deadline) {
+			// In the trailer section, net/http calls every error an unexpected end.
+			err = fmt.Errorf("%w: %w", os.ErrDeadlineExceeded, err)
+		}
+		b.err = &interruption{err}
 	}
 	return n, b.err
 }

@@ -137,6 +137,33 @@ func TestBrokenConnections(t *testing.T) {
 	}
 }
 
+// A client that stops sending gets to know it, after a time that really passes.
+func TestStall(t *testing.T) {
+	w := newWorld(t, func(h *Handler) { h.BodyIdleTimeout = 10 * time.Millisecond })
+	doc := segment("2-5/12", "wxyz")
+	for i, c := range []struct {
+		n       int // Content-Length, or -1 for chunks
+		content string
+		want    string
+	}{
+		{len(doc), doc[:33], "01wx456789\r\n"},
+		{-1, fmt.Sprintf("%x\r\n%s", len(doc), doc[:33]), "01wx456789\r\n"},
+		{-1, fmt.Sprintf("%x\r\n%s\r\n0\r\n", len(doc), doc), "01wxyz6789\r\n"}, // before the end of the trailer section
+	} {
+		path := fmt.Sprintf("/%d", i)
+		w.c12(path, "e1")
+		s := step{req: "PATCH " + path, header: []string{mb, persist}, status: 408, typ: "content-timeout", want: []string{"Connection: close"}}
+		f := w.start(s, c.n, c.content) // at once, or it would be a race with the timeout
+		f.end(s)
+		if _, err := f.c.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("%q: connection stays open: %v", c.content, err)
+		}
+		if got := w.content(path); got != c.want {
+			t.Errorf("%q: %q, want %q", c.content, got, c.want)
+		}
+	}
+}
+
 // A persisting request of whose content nothing counts makes no resource, and does not describe the one that there is.
 func TestNothingKept(t *testing.T) {
 	w := newWorld(t)
