@@ -36,6 +36,11 @@ func newWorld(t testing.TB, configure ...func(*Handler)) *world {
 
 func newWorldOn(t testing.TB, fs vfs.FS, o store.Options, configure ...func(*Handler)) *world {
 	t.Helper()
+	return newWorldWith(t, fs, o, func(*world) {}, configure...)
+}
+
+func newWorldWith(t testing.TB, fs vfs.FS, o store.Options, tune func(*world), configure ...func(*Handler)) *world {
+	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	o.FS, o.Logger, o.MinFree = fs, quiet, orElse(o.MinFree, -1)
 	o.MapCache = 1 << 20
@@ -56,6 +61,7 @@ func newWorldOn(t testing.TB, fs vfs.FS, o store.Options, configure ...func(*Han
 	w.srv.Config.Protocols = new(http.Protocols)
 	w.srv.Config.Protocols.SetHTTP1(true)
 	w.srv.Config.Protocols.SetUnencryptedHTTP2(true)
+	tune(w)
 	w.srv.Start()
 	w.http = &http.Client{Transport: &http.Transport{DisableCompression: true}, CheckRedirect: noRedirect}
 	t.Cleanup(func() {
