@@ -68,6 +68,9 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) read(p []byte) (int, error) {
+	if b.r.ContentLength < 0 && b.r.ProtoMajor == 1 {
+		p = p[:min(len(p), chunkPiece)]
+	}
 	if b.err != nil {
 		return 0, b.err
 	}
@@ -104,6 +107,11 @@ func (b *body) read(p []byte) (int, error) {
 	}
 	return n, b.err
 }
+
+// chunkPiece bounds what is read at once of content in chunks. In the middle of a chunk, net/http returns only when it has
+// filled the buffer. To the limits on time, all of that is one wait, however steadily octets come, and content that is
+// kept as it comes is kept only then.
+const chunkPiece = 16 << 10
 
 // empty reports whether there is no content, and reads a byte ahead to know if the length was not told.
 func (b *body) empty() (bool, error) {

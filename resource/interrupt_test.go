@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/infill-http/infill/store"
 )
 
 // A client that stops sending gets to know it, after a time that really passes.
@@ -38,6 +40,20 @@ func TestStall(t *testing.T) {
 			t.Errorf("%q: %q, want %q", c.content, got, c.want)
 		}
 	}
+}
+
+// A chunk that takes long to come is taken as it comes.
+func TestLongChunk(t *testing.T) {
+	w := newWorldWith(t, newMemFS(), store.Options{}, func(w *world) { w.srv.Listener = w.meter.listener(w.srv.Listener) })
+	s := step{req: "PUT /a", header: []string{persist}, status: 400, typ: "incomplete-body"}
+	f := w.start(s, -1)
+	f.raw("100000\r\n" + strings.Repeat("x", chunkPiece+1))
+	w.meter.took(f.c, f.size)
+	if n := w.meter.read(f.id); n != chunkPiece {
+		t.Errorf("%d octets were taken, want %d", n, chunkPiece)
+	}
+	f.cut().end(s)
+	w.do(step{req: "HEAD /a", status: 200, want: []string{fmt.Sprintf("Upload-Offset: %d", chunkPiece+1)}})
 }
 
 // A persisting request of whose content nothing counts makes no resource, and does not describe the one that there is.
