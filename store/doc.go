@@ -62,6 +62,42 @@
 // checksums, fold.go for how overlays are kept in bounds, expire.go for how
 // incomplete resources that nobody writes to go away.
 //
+// Bytes of a complete or incomplete resource that are found damaged are taken
+// out of its map (damage.go): the one exception to the second half of 2.
+//
+// # What is promised, and against what
+//
+// Each row names the tests that show it. Those of this package run in memory,
+// on a file system that can be made to crash and to fail; those of
+// cmd/infill and resource use the command, or a server, over HTTP.
+//
+//	failure                          promise                                      shown by
+//	power loss, crash of the system  invariants 1 to 4 and 8 hold after the next  TestCrash, TestCrashConcurrent,
+//	                                 opening: what was acknowledged is there,     TestSweep
+//	                                 commits are there as a whole or not at all,
+//	                                 and no file is left over
+//	crash of the process             the same; opening takes no longer for more   TestKill, TestStartAfterKill
+//	                                 bytes                                        (cmd/infill)
+//	error of a write, of a sync,     the commit fails and nothing of it counts;   TestSweep, TestFault..., TestMapFault...
+//	of opening or removing a file    what was committed stays; the store goes on, (resource: TestFaults)
+//	                                 is read-only, or ends the process if the
+//	                                 map could not be synced
+//	full disk                        writes are ErrFull, deletions go on, and     TestSweep, TestFull...
+//	                                 so does everything once there is space
+//	damaged bytes on the disk        who reads with checksums does not get them;  TestDamage..., TestScrubPace,
+//	                                 what is lost is told, and writing it heals   TestCheck...
+//	a client that stops anywhere     invariants 2 and 4, and nothing is held for  TestInterruptions (resource)
+//	                                 it
+//	writers at the same time         every history is that of one resource that   TestModel, TestStamps, TestConcurrent...,
+//	                                 changes in single steps                      TestHistory (resource)
+//	running for long                 files, descriptors and memory stay bounded   TestSoak (cmd/infill)
+//
+// Not promised: anything after a disk that acknowledged a sync and lost the
+// bytes; anything against a process that writes to the directory beside the
+// store (one that opens it as a store is kept out); the loss of the map, whose
+// own checksums make damage to it an error and not a wrong byte, but for which
+// there is no second copy.
+//
 // # What is assumed of the disk
 //
 // A sync that returns without error makes durable all that was written to the
