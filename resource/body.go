@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/infill-http/infill/internal/pace"
 	"github.com/infill-http/infill/store"
 )
 
@@ -28,13 +29,14 @@ func (e *interruption) Unwrap() error { return e.err }
 func (e *interruption) timeout() bool { return errors.Is(e.err, os.ErrDeadlineExceeded) }
 
 // A body is the content of one request: coded as it was sent, but without transfer coding. It hashes what is read, bounds
-// its length and the time between two reads, and turns every error that is not io.EOF into an *interruption. An error is
+// its length and how slowly it comes, and turns every error that is not io.EOF into an *interruption. An error is
 // returned by all later reads too. Only the goroutine that serves the request uses it.
 type body struct {
 	r       *http.Request
 	control *http.ResponseController
-	idle    time.Duration // 0: no limit
-	left    int64         // bytes that are still allowed, when limited
+	limit   pace.Limit
+	meter   pace.Meter
+	left    int64 // bytes that are still allowed, when limited
 	limited bool
 	hash    hasher
 
@@ -45,8 +47,10 @@ type body struct {
 	err    error  // sticky; io.EOF after all of the content was read
 }
 
-func newBody(w http.ResponseWriter, r *http.Request, idle time.Duration, limit int64) *body {
-	b := &body{r: r, control: http.NewResponseController(w), idle: idle, left: limit, limited: limit > 0}
+func newBody(w http.ResponseWriter, r *http.Request, slowest pace.Limit, most int64) *body {
+	b := &body{
+		r: r, control: http.NewResponseController(w), limit: slowest, meter: pace.NewMeter(slowest), left: most, limited: most > 0,
+	}
 	if r.Body == nil || r.Body == http.NoBody {
 		b.err = io.EOF
 	}
@@ -75,16 +79,8 @@ func (b *body) read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	b.began = true
-	deadline := time.Now().Add(b.idle)
-	if b.idle > 0 {
-		// A server without deadlines, as in a test, has no idle limit either.
-		_ = b.control.SetReadDeadline(deadline)
-	}
-	n, err := b.r.Body.Read(p)
+	n, err := b.readInTime(p)
 	b.n += int64(n)
-	if err == io.EOF && b.idle > 0 {
-		_ = b.control.SetReadDeadline(time.Time{}) // or it would end the wait for the next request
-	}
 	if b.limited {
 		if int64(n) > b.left {
 			n, err = int(b.left), errTooLarge
@@ -99,10 +95,6 @@ func (b *body) read(p []byte) (int, error) {
 			b.err = fmt.Errorf("%w: %w", errTooLarge, err)
 			break
 		}
-		if b.idle > 0 && !time.Now().Before(deadline) {
-			// In the trailer section, net/http calls every error an unexpected end.
-			err = fmt.Errorf("%w: %w", os.ErrDeadlineExceeded, err)
-		}
 		b.err = &interruption{err}
 	}
 	return n, b.err
@@ -112,6 +104,29 @@ func (b *body) read(p []byte) (int, error) {
 // filled the buffer. To the limits on time, all of that is one wait, however steadily octets come, and content that is
 // kept as it comes is kept only then.
 const chunkPiece = 16 << 10
+
+// readInTime reads content as long as it comes fast enough. What counts is the time inside of Read: while this server
+// does something else with the content, more of it waits in the buffers of the connection, and comes at once.
+func (b *body) readInTime(p []byte) (int, error) {
+	if !b.limit.Limits() {
+		return b.r.Body.Read(p)
+	}
+	begin := time.Now()
+	deadline := begin.Add(b.meter.Left())
+	// A server without deadlines, as in a test, has no such limits either.
+	_ = b.control.SetReadDeadline(deadline)
+	n, err := b.r.Body.Read(p)
+	b.meter.Add(time.Since(begin), int64(n))
+	switch {
+	case err == nil:
+	case err == io.EOF:
+		_ = b.control.SetReadDeadline(time.Time{}) // or it would end the wait for the next request
+	case !time.Now().Before(deadline):
+		// In the trailer section, net/http calls every error an unexpected end.
+		err = fmt.Errorf("%w: %w", os.ErrDeadlineExceeded, err)
+	}
+	return n, err
+}
 
 // empty reports whether there is no content, and reads a byte ahead to know if the length was not told.
 func (b *body) empty() (bool, error) {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/infill-http/infill/internal/pace"
 )
 
 func sum256(s string) string {
@@ -184,7 +186,7 @@ func TestHashingIsBounded(t *testing.T) {
 		for k, v := range c.header {
 			r.Header.Set(k, v)
 		}
-		b := newBody(nil, r, 0, 0)
+		b := newBody(nil, r, pace.Limit{}, 0)
 		if _, err := b.watch([]string{fieldContentDigest, fieldReprDigest}, false); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/infill-http/infill/byteranges"
+	"github.com/infill-http/infill/internal/pace"
 	"github.com/infill-http/infill/store"
 )
 
@@ -69,6 +70,12 @@ type Handler struct {
 	// no limit.
 	BodyIdleTimeout time.Duration
 
+	// MinBodyRate is the least rate, in bytes per second, at which a request has to send content while the server waits
+	// for it, on average over BodyIdleTimeout, or over a minute if that is zero; then it gets 408. However long the whole
+	// takes, and however long the server does not read, does not matter. (Requests of one HTTP/2 connection share its
+	// window: one that is not read for so long, because the disk does not take it, can make others wait.) Default: no limit.
+	MinBodyRate int64
+
 	// AllowedOrigins are the origins, such as "https://app.example", whose scripts may use the server (CORS). Nil: any
 	// origin; a server that only some browsers can reach should not leave it so. Empty but not nil: none. Credentials of
 	// the browser, such as cookies, are never allowed: there is nothing here that they would open.
@@ -89,7 +96,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{
 		Request: r,
 		prefer:  parsePrefer(r.Header.Values(fieldPrefer)),
-		body:    newBody(w, r, h.BodyIdleTimeout, h.MaxContent),
+		body:    newBody(w, r, pace.Limit{Idle: h.BodyIdleTimeout, Rate: h.MinBodyRate}, h.MaxContent),
 	}
 	if err := h.serve(w, q); err != nil {
 		h.fail(w, q, err)

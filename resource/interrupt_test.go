@@ -295,7 +295,7 @@ func TestBodyFinish(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b := newBody(nil, r, 0, 0)
+		b := newBody(nil, r, pace.Limit{}, 0)
 		if _, err := io.ReadFull(b, make([]byte, c.read)); err != nil {
 			t.Fatal(err)
 		}
