@@ -98,6 +98,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		prefer:  parsePrefer(r.Header.Values(fieldPrefer)),
 		body:    newBody(w, r, pace.Limit{Idle: h.BodyIdleTimeout, Rate: h.MinBodyRate}, h.MaxContent),
 	}
+	if !takesContent(q.Method) {
+		// Or net/http would wait for content, without end, before it sends a response, and would wait for it after one.
+		q.body.beforeEarlyResponse(w.Header())
+	}
 	if err := h.serve(w, q); err != nil {
 		h.fail(w, q, err)
 	}
@@ -140,6 +144,15 @@ const (
 	methodMove = "MOVE"
 	methodCopy = "COPY"
 )
+
+// takesContent reports whether the content of requests with this method means something (RFC 9110, Section 9.3).
+func takesContent(method string) bool {
+	switch method {
+	case http.MethodPut, http.MethodPatch, http.MethodPost:
+		return true
+	}
+	return false
+}
 
 func (h *Handler) serveResource(w http.ResponseWriter, q *request) error {
 	w.Header().Set(fieldAllow, methodsResource)
