@@ -42,4 +42,15 @@
 // have beyond 16 octets and twice the data of each chunk by 8 KiB, and a trailer
 // section by 4000 octets. The state that is kept for a connection has a fixed
 // size of a few hundred bytes.
+//
+// # Peers that are slow, or gone
+//
+// A client that vanishes without a word, or stays and does nothing, holds a
+// connection and what a handler has open for it. Each way to wait for a client has
+// its bound: for a header section [Server.ReadHeaderTimeout], between two requests
+// [Server.IdleTimeout], for what a client has to take [Server.WriteIdleTimeout] and
+// [Server.MinWriteRate], for a sign of life on an HTTP/2 connection
+// [Server.PingInterval]. Content is what the handler waits for, so it sets that bound.
+// A response counts as taken when the client's host has acknowledged it, where the
+// operating system tells (Linux), and else when the connection has accepted it.
 package server

@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/infill-http/infill/internal/pace"
 )
 
 // preface is what a client sends first on an HTTP/2 connection (RFC 9113, Section 3.4).
@@ -21,12 +23,22 @@ const (
 )
 
 // A Listener accepts connections whose inbound HTTP/1.1 framing is checked as the
-// package comment says. Make one with [NewListener].
+// package comment says. Make one with [NewListener]. The fields must not change once
+// Accept was called.
 type Listener struct {
 	net.Listener
+	// WriteIdleTimeout and MinWriteRate bound how slowly a client may take what it is
+	// sent, as those of [Server] do. Defaults: none.
+	WriteIdleTimeout time.Duration
+	MinWriteRate     int64
+	// MaxConnections bounds the connections that are open at a time: at the bound,
+	// Accept waits for one to close. Default: none.
+	MaxConnections int
+
 	logger *slog.Logger
 	http2  bool
 	drains calls // connections that are closed, but still read
+	slots  slots // of MaxConnections
 }
 
 // NewListener returns a listener for cleartext HTTP over l. With http2, connections
@@ -43,15 +55,28 @@ func NewListener(l net.Listener, http2 bool, logger *slog.Logger) *Listener {
 
 // Accept waits for the next connection.
 func (l *Listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
+	if err := l.slots.take(l.MaxConnections, l.logger); err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c, listener: l, sniffed: !l.http2}, nil
+	c, err := l.Listener.Accept()
+	if err != nil {
+		l.slots.put()
+		return nil, err
+	}
+	limit := pace.Limit{Idle: l.WriteIdleTimeout, Rate: l.MinWriteRate}
+	return &conn{
+		Conn: c, listener: l, sniffed: !l.http2, outbound: outbound{limit: limit, meter: pace.NewMeter(limit)},
+	}, nil
 }
 
-// conn is a connection with a guarded inbound stream. Its other direction, its
-// deadlines and its addresses are those of the connection below.
+// Close stops accepting. Connections stay open.
+func (l *Listener) Close() error {
+	l.slots.close()
+	return l.Listener.Close()
+}
+
+// conn is a connection with a guarded inbound stream. Its other direction is bounded
+// in time, see outbound.go. Its addresses are those of the connection below.
 //
 // Like any user of a net.Conn here, net/http has at most one Read under way;
 // the fields without a note belong to it.
@@ -66,8 +91,11 @@ type conn struct {
 	out     []byte // to be returned before anything is read
 	seen    int    // octets of the preface that were seen
 
+	outbound outbound
+
 	linger atomic.Bool // the client may be in the middle of a request
 	closed atomic.Bool // Close was called
+	ended  atomic.Bool // the connection below was closed
 }
 
 // Read reads octets that net/http understands as they were meant.
@@ -144,15 +172,6 @@ func (c *conn) refuse(reason error) {
 		slog.String("remote", c.RemoteAddr().String()), slog.Any("err", reason))
 }
 
-// ReadFrom copies from r to the connection, with sendfile if the connection
-// below can.
-func (c *conn) ReadFrom(r io.Reader) (int64, error) {
-	if rf, ok := c.Conn.(io.ReaderFrom); ok {
-		return rf.ReadFrom(r)
-	}
-	return io.Copy(struct{ io.Writer }{c.Conn}, r)
-}
-
 // CloseWrite ends the outbound stream, if the connection below can do that alone.
 func (c *conn) CloseWrite() error {
 	if cw, ok := c.Conn.(closeWriter); ok {
@@ -172,14 +191,23 @@ func (c *conn) NetConn() net.Conn { return c.Conn }
 // and destroy the response on its way. A second call closes at once.
 func (c *conn) Close() error {
 	if c.closed.Swap(true) || !c.linger.Load() || !c.listener.drains.begin() {
-		return c.Conn.Close()
+		return c.end()
 	}
 	go func() {
 		defer c.listener.drains.end()
 		c.drain()
-		c.Conn.Close()
+		c.end()
 	}()
 	return nil
+}
+
+// end closes the connection below.
+func (c *conn) end() error {
+	err := c.Conn.Close()
+	if !c.ended.Swap(true) {
+		c.listener.slots.put()
+	}
+	return err
 }
 
 // drain ends the outbound stream and reads until the client has ended its own.

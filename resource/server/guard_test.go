@@ -168,6 +168,10 @@ func TestSendfile(t *testing.T) {
 	if err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("got %d octets, %v", len(got), err)
 	}
+	r.stop()
+	if err := <-r.done; err != nil { // or the last octets may not have been counted yet
+		t.Fatal(err)
+	}
 	if n := sent.Load(); n < int64(len(want))-1024 {
 		t.Errorf("%d of %d octets were sent from the file", n, len(want))
 	}

@@ -11,18 +11,28 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/infill-http/infill/internal/pace"
 )
 
 // Defaults of the fields of [Server].
 const (
 	DefaultReadHeaderTimeout    = 10 * time.Second
 	DefaultIdleTimeout          = 2 * time.Minute
+	DefaultWriteIdleTimeout     = time.Minute
+	DefaultMinWriteRate         = 256
+	DefaultPingInterval         = time.Minute
 	DefaultMaxHeaderBytes       = 64 << 10
 	DefaultShutdownGrace        = 30 * time.Second
 	DefaultMaxConcurrentStreams = 128
 	DefaultStreamWindow         = 512 << 10
 	DefaultConnWindow           = 2 << 20
 )
+
+// maxFrameSize is the largest HTTP/2 frame that is taken, in bytes: the least that may be announced (RFC 9113, Section
+// 4.2). net/http reads a whole frame before a handler sees any of it, and keeps a buffer of that size for each connection;
+// with its own limit of 1 MiB, a client that sends 10 KiB a second would look idle for a minute and a half.
+const maxFrameSize = 16 << 10
 
 // closeWait bounds how long Serve waits for handlers whose connections it closed.
 const closeWait = 5 * time.Second
@@ -49,6 +59,27 @@ type Server struct {
 	// IdleTimeout bounds the time between two requests on a connection.
 	// Default: 2 min; negative: none.
 	IdleTimeout time.Duration
+	// WriteIdleTimeout bounds the time in which a client takes nothing of a response
+	// while the server waits to send more; then its connection is closed, or its HTTP/2
+	// stream reset. How long the whole takes does not matter. A client that does not
+	// read can so keep what the handler holds, open files for instance, for this long
+	// and a quarter of it. Default: 1 min; negative: none.
+	WriteIdleTimeout time.Duration
+	// MinWriteRate is the least rate, in bytes per second, at which a client has to take
+	// a response while the server waits to send more, on average over WriteIdleTimeout,
+	// or over a minute if there is none. Default: 256, which the slowest of links
+	// exceeds, shared by as many streams as a connection may have; negative: none.
+	MinWriteRate int64
+	// PingInterval is the time without a frame after which an HTTP/2 client is asked if
+	// it is still there (RFC 9113, Section 6.7); it has the same time again to answer,
+	// which has to suffice for what is buffered on the way to it. Then the connection is
+	// closed. Default: 1 min; negative: never.
+	PingInterval time.Duration
+	// MaxConnections bounds the connections that are open at a time. Those beyond wait
+	// to be accepted until another one closes: unlike one that is refused with 503, a
+	// connection that waits takes no descriptor, and its client need not know how to try
+	// again. Default: none.
+	MaxConnections int
 	// MaxHeaderBytes bounds a header section in bytes; net/http adds 4 KiB
 	// to it. Default: 64 KiB.
 	MaxHeaderBytes int
@@ -80,6 +111,8 @@ func (s *Server) Serve(ctx context.Context) error {
 		logger = slog.Default()
 	}
 	listener := NewListener(s.Listener, true, logger)
+	listener.WriteIdleTimeout, listener.MinWriteRate = s.slowest().Idle, s.slowest().Rate
+	listener.MaxConnections = max(0, s.MaxConnections)
 	srv := s.httpServer(ctx, logger)
 
 	served := make(chan error, 1)
@@ -110,11 +143,20 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
+// slowest returns how slowly a client may take a response.
+func (s *Server) slowest() pace.Limit {
+	return pace.Limit{
+		Idle: max(0, cmp.Or(s.WriteIdleTimeout, DefaultWriteIdleTimeout)),
+		Rate: max(0, cmp.Or(s.MinWriteRate, DefaultMinWriteRate)),
+	}
+}
+
 // httpServer returns the server of net/http that does the work.
 func (s *Server) httpServer(ctx context.Context, logger *slog.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
+	ping := max(0, cmp.Or(s.PingInterval, DefaultPingInterval))
 	return &http.Server{
 		Handler:           s.handler(logger),
 		Protocols:         &protocols,
@@ -127,14 +169,19 @@ func (s *Server) httpServer(ctx context.Context, logger *slog.Logger) *http.Serv
 			MaxConcurrentStreams:          cmp.Or(s.MaxConcurrentStreams, DefaultMaxConcurrentStreams),
 			MaxReceiveBufferPerStream:     cmp.Or(s.StreamWindow, DefaultStreamWindow),
 			MaxReceiveBufferPerConnection: cmp.Or(s.ConnWindow, DefaultConnWindow),
+			MaxReadFrameSize:              maxFrameSize,
+			SendPingTimeout:               ping,
+			PingTimeout:                   ping,
 		},
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		ErrorLog:    slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
 }
 
-// handler returns s.Handler with its panics logged and its calls counted.
+// handler returns s.Handler with its panics logged, its calls counted, and its HTTP/2
+// responses bounded in time.
 func (s *Server) handler(logger *slog.Logger) http.Handler {
+	slowest := s.slowest()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.calls.begin() {
 			panic(http.ErrAbortHandler)
@@ -151,7 +198,13 @@ func (s *Server) handler(logger *slog.Logger) http.Handler {
 				panic(http.ErrAbortHandler)
 			}
 		}()
-		s.Handler.ServeHTTP(w, r)
+		if r.ProtoMajor != 2 || !slowest.Limits() {
+			s.Handler.ServeHTTP(w, r)
+			return
+		}
+		st := newStream(w, slowest)
+		s.Handler.ServeHTTP(st, r)
+		st.end()
 	})
 }
 

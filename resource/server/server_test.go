@@ -275,3 +275,68 @@ func TestPanic(t *testing.T) {
 		t.Errorf("logged %d lines: %s", n, &log)
 	}
 }
+
+// TestMaxConnections checks that connections beyond the limit wait, without a descriptor of the server, until another
+// one closes; that they are accepted then; and that the shutdown does not wait for them.
+func TestMaxConnections(t *testing.T) {
+	var log bytes.Buffer
+	accepted := make(chan net.Conn, 8)
+	r := start(t, echo, func(s *Server) {
+		s.Listener = tellingListener{s.Listener, accepted}
+		s.MaxConnections = 2
+		s.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	})
+	ask := func(c net.Conn) {
+		t.Helper()
+		if _, err := io.WriteString(c, head("GET")); err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
+			t.Fatal(resp, err)
+		}
+	}
+	first, second := r.dial(t), r.dial(t)
+	ask(first)
+	ask(second)
+	third, fourth := r.dial(t), r.dial(t)
+	if len(accepted) != 2 {
+		t.Errorf("%d connections were accepted, want 2", len(accepted))
+	}
+	first.Close()
+	ask(third)
+	if len(accepted) != 3 {
+		t.Errorf("%d connections were accepted, want 3", len(accepted))
+	}
+	if _, err := io.WriteString(fourth, "GARBAGE\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	second.Close()
+	if status, _ := responses(t, fourth); len(status) != 1 || status[0] != 400 { // which lingers
+		t.Errorf("got %d, want 400", status)
+	}
+	fourth.Close()
+	fifth := r.dial(t)
+	ask(fifth)
+	r.dial(t) // waits
+	r.stop()
+	if err := <-r.done; err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "max=2") {
+		t.Errorf("logged %s", &log)
+	}
+}
+
+// tellingListener tells of the connections that it has accepted.
+type tellingListener struct {
+	net.Listener
+	accepted chan net.Conn
+}
+
+func (l tellingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.accepted <- c
+	}
+	return c, err
+}
