@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"strconv"
 
 	"github.com/infill-http/infill/byteranges"
@@ -167,12 +168,21 @@ func (a *answer) send(w http.ResponseWriter) error {
 	}
 	w.WriteHeader(status)
 	if err := a.write(w); err != nil {
-		if a.q.Context().Err() == nil {
-			a.h.log(a.q, newProblem(err).Status, "response was cut off", err)
-		}
-		panic(http.ErrAbortHandler) // RFC 9112, Section 8: it must not look whole
+		a.h.cutOff(a.q, err)
 	}
 	return nil
+}
+
+// cutOff ends the response to q, which began and cannot go on because of err, so that the client does not take it for
+// whole (RFC 9112, Section 8). It panics. That the client is gone or does not read is no fault of the server.
+func (h *Handler) cutOff(q *request, err error) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		h.log(q, http.StatusRequestTimeout, "client did not take the response", err)
+	case q.Context().Err() == nil:
+		h.log(q, newProblem(err).Status, "response was cut off", err)
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // write writes the content: the bytes go straight from the snapshot to w, which may know a short way for them.

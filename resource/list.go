@@ -173,13 +173,10 @@ func (h *Handler) finish(q *request, d *documentWriter, err error) error {
 	if err == nil {
 		err = d.Close()
 	}
-	if err == nil {
-		return nil
+	if err != nil {
+		h.cutOff(q, err)
 	}
-	if q.Context().Err() == nil {
-		h.log(q, newProblem(err).Status, "response was cut off", err)
-	}
-	panic(http.ErrAbortHandler)
+	return nil
 }
 
 // parsePage returns the cursor and the size of the page that a query asks for.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/infill-http/infill/byteranges"
 	"github.com/infill-http/infill/resource"
+	"github.com/infill-http/infill/resource/server"
 )
 
 // problemSource is the file that says what problem types there are.
@@ -234,6 +235,9 @@ func TestLimits(t *testing.T) {
 		"received-ranges":   strconv.Itoa(resource.DefaultMaxReceived),
 		"received-octets":   strconv.Itoa(resource.DefaultMaxReceivedBytes),
 		"name":              strconv.Itoa(resource.MaxNameBytes),
+		"response-idle":     minutes(server.DefaultWriteIdleTimeout),
+		"response-rate":     strconv.Itoa(server.DefaultMinWriteRate),
+		"ping":              minutes(server.DefaultPingInterval) + " each",
 	}
 	got := make(map[string]string)
 	for _, cells := range findSection(t, "Limits").rows() {
@@ -245,6 +249,9 @@ func TestLimits(t *testing.T) {
 		t.Errorf("defaults (-want +documented):\n%s", diff)
 	}
 }
+
+// minutes returns a time as the table of limits has it.
+func minutes(d time.Duration) string { return strconv.Itoa(int(d/time.Minute)) + " min" }
 
 // TestReferences finds links inside the document that lead nowhere.
 func TestReferences(t *testing.T) {

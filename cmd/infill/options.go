@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
 	"time"
 
@@ -36,8 +38,13 @@ type serveOptions struct {
 
 	maxHeaderBytes                 int64
 	readHeaderTimeout, idleTimeout time.Duration
-	bodyIdleTimeout, shutdownGrace time.Duration
-	maxStreams                     int
+	bodyIdleTimeout                time.Duration
+	minBodyRate                    int64
+	responseIdleTimeout            time.Duration
+	minResponseRate                int64
+	pingInterval, keepAlive        time.Duration
+	maxConnections, maxStreams     int
+	shutdownGrace                  time.Duration
 
 	logLevel, logFormat string
 }
@@ -71,9 +78,15 @@ func (o *serveOptions) register(flags *pflag.FlagSet) {
 	flags.Var(newSize(&o.maxHeaderBytes, server.DefaultMaxHeaderBytes), "max-header-bytes", "largest header section of a request")
 	flags.DurationVar(&o.readHeaderTimeout, "read-header-timeout", server.DefaultReadHeaderTimeout, "time for a header section; 0: no limit")
 	flags.DurationVar(&o.bodyIdleTimeout, "body-idle-timeout", time.Minute, "time in which some of the body has to arrive; 0: no limit")
+	flags.Var(newSize(&o.minBodyRate, 256), "min-body-rate", "least bytes per second of a body, on average over --body-idle-timeout,\nwhile the server waits for it; 0: any")
+	flags.DurationVar(&o.responseIdleTimeout, "response-idle-timeout", server.DefaultWriteIdleTimeout, "time in which a client has to take some of a response; 0: no limit")
+	flags.Var(newSize(&o.minResponseRate, server.DefaultMinWriteRate), "min-response-rate", "least bytes per second that a client takes of a response, on average over\n--response-idle-timeout, while the server waits for it; 0: any")
 	flags.DurationVar(&o.idleTimeout, "idle-timeout", server.DefaultIdleTimeout, "time between two requests of a connection; 0: no limit")
-	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", server.DefaultShutdownGrace, "time for requests in flight to end at shutdown")
+	flags.DurationVar(&o.pingInterval, "ping-interval", server.DefaultPingInterval, "silence after which an HTTP/2 client is asked if it is there,\nwith as much time to answer; 0: it is not asked")
+	flags.DurationVar(&o.keepAlive, "tcp-keep-alive", 30*time.Second, "silence after which the host of a client is asked if it is there;\nthe connection ends after 3 questions without an answer; 0: it is not asked")
+	flags.IntVar(&o.maxConnections, "max-connections", 0, "most connections at a time, beyond which clients wait to be accepted;\n0: a third of the file descriptors that the process may have")
 	flags.IntVar(&o.maxStreams, "max-streams", server.DefaultMaxConcurrentStreams, "most concurrent requests of one HTTP/2 connection")
+	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", server.DefaultShutdownGrace, "time for requests in flight to end at shutdown")
 
 	flags.Var(newChoice(&o.logLevel, "info", "debug", "warn", "error"), "log-level", "least level that is logged; debug logs refused requests")
 	flags.Var(newChoice(&o.logFormat, "text", "json"), "log-format", "form of the log")
@@ -91,6 +104,7 @@ func (o *serveOptions) validate() error {
 	atLeast(1, "max-ranges", int64(o.maxRanges))
 	atLeast(1, "max-parts", int64(o.maxParts))
 	atLeast(1, "persist-bytes", o.persistBytes)
+	atLeast(0, "max-connections", int64(o.maxConnections))
 	atLeast(1, "max-streams", int64(o.maxStreams))
 	atLeast(1<<10, "max-header-bytes", o.maxHeaderBytes)
 	if o.maxHeaderBytes > 1<<30 {
@@ -105,7 +119,10 @@ func (o *serveOptions) validate() error {
 		{"scrub-interval", o.scrubInterval, time.Second},
 		{"read-header-timeout", o.readHeaderTimeout, 0},
 		{"body-idle-timeout", o.bodyIdleTimeout, 0},
+		{"response-idle-timeout", o.responseIdleTimeout, 0},
 		{"idle-timeout", o.idleTimeout, 0},
+		{"ping-interval", o.pingInterval, 0},
+		{"tcp-keep-alive", o.keepAlive, 0},
 		{"shutdown-grace", o.shutdownGrace, 0},
 	} {
 		if d.value < d.least {
@@ -149,6 +166,7 @@ func (o *serveOptions) handler() *resource.Handler {
 		Limits:            byteranges.Limits{MaxParts: o.maxParts},
 		MaxContent:        o.maxContent,
 		BodyIdleTimeout:   o.bodyIdleTimeout,
+		MinBodyRate:       o.minBodyRate,
 		AllowedOrigins:    o.allowedOrigins,
 	}
 	if slices.Equal(o.allowedOrigins, []string{"*"}) {
@@ -156,6 +174,20 @@ func (o *serveOptions) handler() *resource.Handler {
 	}
 	return h
 }
+
+// listenConfig returns how to listen.
+func (o *serveOptions) listenConfig() *net.ListenConfig {
+	if o.keepAlive == 0 {
+		return &net.ListenConfig{KeepAlive: -1}
+	}
+	// Asked three times within the same time again.
+	return &net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: o.keepAlive, Interval: max(time.Second, o.keepAlive/keepAliveProbes), Count: keepAliveProbes,
+	}}
+}
+
+// keepAliveProbes is how many TCP keep-alive probes may stay without an answer.
+const keepAliveProbes = 3
 
 // server returns a server that still needs a listener, a handler and a logger.
 func (o *serveOptions) server() *server.Server {
@@ -165,8 +197,31 @@ func (o *serveOptions) server() *server.Server {
 		MaxHeaderBytes:       int(o.maxHeaderBytes),
 		ShutdownGrace:        orNone(o.shutdownGrace),
 		MaxConcurrentStreams: o.maxStreams,
+		WriteIdleTimeout:     orNone(o.responseIdleTimeout),
+		MinWriteRate:         orNone(o.minResponseRate),
+		PingInterval:         orNone(o.pingInterval),
+		MaxConnections:       cmp.Or(o.maxConnections, connectionsFor(maxDescriptors())),
 	}
 }
+
+// What descriptors are for, beside connections: pebble has 1000 tables open at most, and then there are its other files,
+// and the directories.
+const (
+	ownDescriptors        = 1200
+	descriptorsPerRequest = 3 // a connection, and two data files
+)
+
+// connectionsFor returns how many connections leave enough of n descriptors for data files: a request over HTTP/1.1 has
+// two of them open at most, as a rule. No descriptors, or as many as one likes, are no limit.
+func connectionsFor(n int) int {
+	if n <= 0 {
+		return 0
+	}
+	return max(minConnections, (n-ownDescriptors)/descriptorsPerRequest)
+}
+
+// minConnections is the least limit that is chosen for connections.
+const minConnections = 64
 
 // orNone returns v, or if that is zero, the negative value that stands for none
 // where zero stands for the default.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 
 	"github.com/spf13/cobra"
 
@@ -70,7 +69,7 @@ func serve(ctx context.Context, o *serveOptions, stdout, stderr io.Writer) (err 
 		logger.Warn("durability is none: a crash can lose or tear what was acknowledged", "data", o.data)
 	}
 
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.listen)
+	listener, err := o.listenConfig().Listen(ctx, "tcp", o.listen)
 	if err != nil {
 		return err
 	}
