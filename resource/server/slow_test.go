@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -233,5 +234,62 @@ func TestPing(t *testing.T) {
 	}
 	if _, err := c.next(framePing); err == nil || os.IsTimeout(err) {
 		t.Errorf("got %v, want the end of the connection", err)
+	}
+}
+
+// TestResetFlood checks that a client that opens streams and resets them at once, again and again, costs no goroutines,
+// little memory, and keeps nobody else from being served.
+func TestResetFlood(t *testing.T) {
+	var running, most atomic.Int64
+	r := start(t, func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method != "PUT" {
+			return
+		}
+		n := running.Add(1)
+		defer running.Add(-1)
+		for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+		}
+		io.Copy(io.Discard, r.Body)
+	}, func(s *Server) { s.MaxConcurrentStreams = 100 })
+	other := make(chan error, 1)
+	stop := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-stop:
+				other <- nil
+				return
+			default:
+			}
+			resp, err := http.Get("http://" + r.addr + "/")
+			if err != nil {
+				other <- err
+				return
+			}
+			resp.Body.Close()
+		}
+	}()
+	sent := 0
+	for sent < 10_000 {
+		c := r.frames(t)
+		go io.Copy(io.Discard, c.TCPConn)
+		for id := uint32(1); sent < 10_000; id += 2 {
+			if err := c.send(request(id, "PUT", 0), frame{frameReset, 0, id, []byte{0, 0, 0, 8}}); err != nil {
+				break // the server had enough of it (RFC 9113, Section 10.5)
+			}
+			sent++
+		}
+		c.Close()
+	}
+	close(stop)
+	if err := <-other; err != nil {
+		t.Errorf("another client: %v", err)
+	}
+	r.stop()
+	if err := <-r.done; err != nil { // after all handlers
+		t.Error(err)
+	}
+	if n := most.Load(); n > 10*100 {
+		t.Errorf("%d handlers ran at a time", n)
 	}
 }
