@@ -186,11 +186,12 @@ type closeWriter interface{ CloseWrite() error }
 func (c *conn) NetConn() net.Conn { return c.Conn }
 
 // Close closes the connection. If the client may be writing a request of which the
-// rest is not wanted, that goes on for a short time after Close has returned, so that
-// the client gets to read the response: closing at once would reset the connection
-// and destroy the response on its way. A second call closes at once.
+// rest is not wanted, or has sent more requests that nobody will read, reading goes
+// on for a short time after Close has returned, so that the client gets to read the
+// response: closing at once would reset the connection and destroy the response on
+// its way. A second call closes at once.
 func (c *conn) Close() error {
-	if c.closed.Swap(true) || !c.linger.Load() || !c.listener.drains.begin() {
+	if c.closed.Swap(true) || !c.linger.Load() && unread(c.Conn) == 0 || !c.listener.drains.begin() {
 		return c.end()
 	}
 	go func() {

@@ -3,6 +3,8 @@ package server
 import (
 	"io"
 	"net"
+	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -45,5 +47,26 @@ func TestUnacknowledged(t *testing.T) {
 	}
 	if got := unacknowledged(c); got != 0 {
 		t.Errorf("%d octets are not acknowledged after the client read all", got)
+	}
+}
+
+// TestUnread checks that a connection that is closed with requests that nobody has read is closed without a reset.
+func TestUnread(t *testing.T) {
+	r := start(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusNoContent)
+	}, nil)
+	// More requests than net/http reads at once, and what it reads is whole ones: closing with the others unread would
+	// reset the connection, and with it what the client has not read.
+	request := head("GET", "X: "+strings.Repeat("x", 31))
+	if 4096%len(request) != 0 {
+		t.Fatalf("a request has %d octets", len(request))
+	}
+	c := r.dial(t)
+	if _, err := io.WriteString(c, strings.Repeat(request, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := responses(t, c); len(status) != 1 || status[0] != 204 {
+		t.Errorf("got %d", status)
 	}
 }
