@@ -134,10 +134,10 @@ func TestMinWriteRate(t *testing.T) {
 	}
 }
 
-// largeBuffers is a listener whose connections take much of what is written at once, whatever their clients do.
-type largeBuffers struct{ net.Listener }
+// fixedBuffers is a listener whose connections do not take all of a response at once.
+type fixedBuffers struct{ net.Listener }
 
-func (l largeBuffers) Accept() (net.Conn, error) {
+func (l fixedBuffers) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err == nil {
 		err = c.(*net.TCPConn).SetWriteBuffer(256 << 10)
@@ -145,9 +145,8 @@ func (l largeBuffers) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// TestSteadyReader checks that a client that reads slowly and steadily gets all of it, although the buffer of the
-// connection takes more only when much of it is free, which is less often than the client has to read; and that what it
-// gets is right, although the writes of it are interrupted by deadlines.
+// TestSteadyReader checks that a client that reads slowly and steadily gets all of it, and that it is right, although the
+// write of it takes longer than the client may be idle, and is interrupted by deadlines.
 func TestSteadyReader(t *testing.T) {
 	want := make([]byte, 768<<10)
 	for i := range want {
@@ -174,7 +173,7 @@ func TestSteadyReader(t *testing.T) {
 				defer f.Close()
 				io.CopyN(w, f, int64(len(want)))
 			}, func(s *Server) {
-				s.Listener = largeBuffers{s.Listener}
+				s.Listener = fixedBuffers{s.Listener}
 				s.WriteIdleTimeout = 500 * time.Millisecond
 			})
 			c := r.dial(t)
