@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/infill-http/infill/internal/pace"
+	"github.com/infill-http/infill/resource/internal/pace"
 	"github.com/infill-http/infill/store"
 )
 

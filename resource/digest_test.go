@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/infill-http/infill/internal/pace"
+	"github.com/infill-http/infill/resource/internal/pace"
 )
 
 func sum256(s string) string {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"syscall"
 
 	"github.com/infill-http/infill/byteranges"
 	"github.com/infill-http/infill/ranges"
@@ -177,7 +178,7 @@ func (a *answer) send(w http.ResponseWriter) error {
 // whole (RFC 9112, Section 8). It panics. That the client is gone or does not read is no fault of the server.
 func (h *Handler) cutOff(q *request, err error) {
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
 		h.log(q, http.StatusRequestTimeout, "client did not take the response", err)
 	case q.Context().Err() == nil:
 		h.log(q, newProblem(err).Status, "response was cut off", err)

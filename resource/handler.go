@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/infill-http/infill/byteranges"
-	"github.com/infill-http/infill/internal/pace"
+	"github.com/infill-http/infill/resource/internal/pace"
 	"github.com/infill-http/infill/store"
 )
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/infill-http/infill/resource/internal/pace"
 	"github.com/infill-http/infill/store"
 )
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/infill-http/infill/internal/pace"
+	"github.com/infill-http/infill/resource/internal/pace"
 )
 
 // Content that comes too slowly on average is refused, although it never stops; what came is kept if that was asked for.
@@ -52,10 +52,10 @@ func TestMinBodyRate(t *testing.T) {
 func (m *meter) waitOrGone(id string, n int, c net.Conn) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for m.read[id] < n && !m.closed[c.LocalAddr().String()] {
+	for m.call(id).read < n && !m.closed[c.LocalAddr().String()] {
 		m.moved.Wait()
 	}
-	return m.read[id] >= n
+	return m.call(id).read >= n
 }
 
 // deadlines is a ResponseWriter that notes how much time each read is given.

@@ -13,13 +13,13 @@ const module = "github.com/infill-http/infill"
 // without a dot in their first element are packages of this module; a name covers
 // the packages below it, except that of a package of this module.
 var layers = map[string][]string{
-	"ranges":          {"github.com/dunglas/httpsfv"},
-	"byteranges":      {"ranges"},
-	"store":           {"ranges", "github.com/cockroachdb/pebble/v2", "golang.org/x"},
-	"internal/pace":   {},
-	"resource":        {"byteranges", "store", "ranges", "internal/pace", "github.com/klauspost/compress", "github.com/dunglas/httpsfv"},
-	"resource/server": {"internal/pace", "golang.org/x"},
-	"spec":            {},
+	"ranges":                 {"github.com/dunglas/httpsfv"},
+	"byteranges":             {"ranges"},
+	"store":                  {"ranges", "github.com/cockroachdb/pebble/v2", "golang.org/x"},
+	"resource/internal/pace": {},
+	"resource":               {"byteranges", "store", "ranges", "resource/internal/pace", "github.com/klauspost/compress", "github.com/dunglas/httpsfv"},
+	"resource/server":        {"resource/internal/pace", "golang.org/x"},
+	"spec":                   {},
 	"cmd/infill": {"resource", "resource/server", "byteranges", "store",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/dustin/go-humanize"},
 }

@@ -18,9 +18,9 @@ import (
 // streamCount is how many requests are in flight on one HTTP/2 connection.
 const streamCount = 256
 
-// streamMemory is what they may cost in all, in bytes: their buffers of 256 KiB, the window of the connection, and some
-// for each stream.
-const streamMemory = streamCount*(256<<10+96<<10) + 16<<20
+// streamMemory is what they may cost in all, in bytes, with the client, which is in this process too: for each stream a
+// buffer of 256 KiB, the 128 KiB that the client sends, as much that HTTP/2 has received, and some more.
+const streamMemory = streamCount*(256<<10+2*128<<10+96<<10) + 16<<20
 
 // A stalledDisk is a file system whose data files can be made to keep everybody waiting who writes or syncs.
 type stalledDisk struct {

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/infill-http/infill/internal/pace"
+	"github.com/infill-http/infill/resource/internal/pace"
 )
 
 // outbound is the side of a connection that the server writes. Writes to it are given up when the client is too slow to

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/infill-http/infill/internal/pace"
+	"github.com/infill-http/infill/resource/internal/pace"
 )
 
 // Defaults of the fields of [Server].

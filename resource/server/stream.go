@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/infill-http/infill/internal/pace"
+	"github.com/infill-http/infill/resource/internal/pace"
 )
 
 // Sizes in bytes of the pieces in which a stream is written, so that a slow client can be seen to take some of them: a
