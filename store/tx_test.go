@@ -167,3 +167,31 @@ func TestAppendAndTruncate(t *testing.T) {
 		closeStore(t, s)
 	}
 }
+
+// TestWriteOfUnknownLength: it may begin behind a gap that other writes fill,
+// and ends where bytes begin that the transaction has written.
+func TestWriteOfUnknownLength(t *testing.T) {
+	s := openMem(t, vfs.NewMem(), Options{})
+	defer closeStore(t, s)
+	tx := begin(t, s, "/a", TxOptions{})
+	for _, w := range []struct {
+		off, n int64
+		body   string
+		err    error
+	}{
+		{6, -1, "678", nil},
+		{4, -1, "45xx", ErrRangeConflict},
+		{7, -1, "x", ErrRangeConflict},
+		{5, 1, "x", ErrRangeConflict},
+		{0, -1, "0123", nil},
+	} {
+		if _, err := tx.WriteFrom(strings.NewReader(w.body), w.off, w.n, -1); !errors.Is(err, w.err) {
+			t.Errorf("%q at %d: %v, want %v", w.body, w.off, err, w.err)
+		}
+	}
+	commit(t, tx)
+	if got := read(t, s, "/a"); got != "012345678" {
+		t.Errorf("got %q", got)
+	}
+	verifyStore(t, s)
+}

@@ -27,11 +27,11 @@ const checkFree = 4 << 20
 // committed already are compared and not stored; ErrRangeConflict says that
 // they differ. An error of r is returned as it is, io.ErrUnexpectedEOF if it
 // ends before n bytes. After any error, what was staged can still be
-// committed. One transaction writes no byte twice.
+// committed. One transaction writes no byte twice: ErrRangeConflict.
 //
 // Memory use is one buffer of Options.BufferSize.
 func (tx *Tx) WriteFrom(r io.Reader, off, n, length int64) (int64, error) {
-	limit, err := tx.admit(off, n, length)
+	limit, beyond, err := tx.admit(off, n, length)
 	if err != nil {
 		return 0, err
 	}
@@ -50,7 +50,7 @@ func (tx *Tx) WriteFrom(r io.Reader, off, n, length int64) (int64, error) {
 			} else if k == 0 {
 				return w.pos - off, err
 			}
-			return w.pos - off, tx.excess(w.end)
+			return w.pos - off, tx.excess(w.end, beyond)
 		}
 		b := (*buf)[:min(int64(len(*buf)), w.end-w.pos)]
 		k, rerr := fill(r, b, tx.opts.Persist)
@@ -86,10 +86,11 @@ func fill(r io.Reader, b []byte, eager bool) (n int, err error) {
 }
 
 // admit checks a write that is about to begin, notes the length that came
-// with it, and returns where it must end at the latest.
-func (tx *Tx) admit(off, n, length int64) (end int64, err error) {
+// with it, and returns where it must end at the latest, and what is wrong with
+// one that goes on there.
+func (tx *Tx) admit(off, n, length int64) (end int64, beyond, err error) {
 	if err := tx.s.Writable(); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
@@ -97,10 +98,10 @@ func (tx *Tx) admit(off, n, length int64) (end int64, err error) {
 		tx.flushed.Wait() // what it commits counts as adjacent
 	}
 	if tx.done {
-		return 0, ErrClosed
+		return 0, nil, ErrClosed
 	}
 	if tx.failed != nil {
-		return 0, tx.failed
+		return 0, nil, tx.failed
 	}
 	cur := tx.current()
 	c := tx.change
@@ -112,11 +113,11 @@ func (tx *Tx) admit(off, n, length int64) (end int64, err error) {
 	}
 	bound := tx.s.opts.MaxLength
 	if off > bound || n > bound-off || length > bound {
-		return 0, tooLarge(cur, ranges.Range{Start: min(off, bound), End: max(off, length, bound)}, bound)
+		return 0, nil, tooLarge(cur, ranges.Range{Start: min(off, bound), End: max(off, length, bound)}, bound)
 	}
 	r := ranges.Range{Start: off, End: off + max(n, 0)}
 	if c.written.Overlaps(r) {
-		return 0, c.fault(ErrRangeConflict, cur, r)
+		return 0, nil, c.fault(ErrRangeConflict, cur, r)
 	}
 	c.written.Add(r)
 	known, err := c.fit(cur)
@@ -124,30 +125,34 @@ func (tx *Tx) admit(off, n, length int64) (end int64, err error) {
 	case errors.Is(err, ErrNotAdjacent):
 		// Later parts of the patch may still bridge the gap.
 		if tx.opts.Sequential || tx.opts.Persist {
-			return 0, err
+			return 0, nil, err
 		}
+		known = -1
 	case errors.Is(err, ErrLengthConflict):
-		return 0, err
+		return 0, nil, err
 	}
 	tx.change.expect = c.expect
-	switch {
-	case n >= 0:
-		return off + n, nil
-	case c.fill && known >= 0:
-		return max(off, known), nil
-	case c.expect >= 0:
-		return max(off, c.expect), nil
+	if n >= 0 {
+		return off + n, nil, nil
 	}
-	return bound, nil
+	end, beyond = bound, ErrTooLarge
+	if c.fill && known >= 0 {
+		end, beyond = max(off, known), ErrLengthConflict
+	} else if c.expect >= 0 {
+		end, beyond = max(off, c.expect), ErrLengthConflict
+	}
+	for own := range c.written.Within(ranges.Range{Start: off, End: end}) {
+		return own.Start, ErrRangeConflict, nil
+	}
+	return end, beyond, nil
 }
 
-// excess is the error of a write whose bytes go on where the resource ends.
-func (tx *Tx) excess(end int64) error {
-	r := ranges.Range{Start: end, End: end + 1}
+// excess is the error of a write whose bytes go on where it must end.
+func (tx *Tx) excess(end int64, beyond error) error {
 	if bound := tx.s.opts.MaxLength; end == bound {
-		return tooLarge(tx.current(), r, bound)
+		return tooLarge(tx.current(), ranges.Range{Start: end, End: end + 1}, bound)
 	}
-	return tx.change.fault(ErrLengthConflict, tx.current(), r)
+	return tx.change.fault(beyond, tx.current(), ranges.Range{Start: end, End: end + 1})
 }
 
 // tooLarge is the error of a write or a length beyond Options.MaxLength.
