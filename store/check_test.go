@@ -39,12 +39,19 @@ func dataFiles(s *Store) ([]fileID, error) {
 	return all, nil
 }
 
-// verifyStore checks everything, and that what is published in memory is
-// what the map holds. Nothing may be in flight.
+// verifyStore is verify for tests that expect nothing to be wrong.
 func verifyStore(t testing.TB, s *Store) {
 	t.Helper()
-	if err := s.check(ctx, true); err != nil {
+	if err := verify(s); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// verify checks everything, and that what is published in memory is what the
+// map holds. Nothing may be in flight.
+func verify(s *Store) error {
+	if err := s.check(ctx, true); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	slots := maps.Clone(s.slots)
@@ -52,13 +59,14 @@ func verifyStore(t testing.TB, s *Store) {
 	for name, sl := range slots {
 		stored, err := s.loadName(name)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		pub := sl.pub.Load()
 		if got, want := dumpState(stored), dumpState(pub); got != want {
-			t.Fatalf("%s: the map holds\n%s, published is\n%s", name, got, want)
+			return fmt.Errorf("%s: the map holds\n%s, published is\n%s", name, got, want)
 		}
 	}
+	return nil
 }
 
 // dumpState describes a state in full, with files under their numbers.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -456,8 +455,9 @@ func TestExpireCrash(t *testing.T) {
 	for _, seed := range seeds(1) {
 		t.Logf("seed %d", seed)
 		clk := newClock()
-		c := &crasher{mem: vfs.NewCrashableMem(), rng: rand.New(rand.NewPCG(seed, 1)), every: 40}
-		s := openMem(t, errorfs.Wrap(c.mem, c), Options{IncompleteMaxAge: time.Hour, clock: clk})
+		fs, c := crashable(vfs.NewCrashableMem())
+		c.arm(arm{every: 40, percent: 50, seed: seed}, arm{every: 70, seed: seed})
+		s := openMem(t, fs, Options{IncompleteMaxAge: time.Hour, clock: clk})
 		for i := range 20 {
 			mustPatch(t, s, fmt.Sprintf("/%d", i), 0, 100, "0123")
 		}
@@ -467,21 +467,21 @@ func TestExpireCrash(t *testing.T) {
 		}
 		clk.advance(30 * time.Minute)
 		closeStore(t, s)
-		images, labels := c.take()
+		images := c.take()
 		if len(images) < 10 {
 			t.Errorf("too few crashes: %d", len(images))
 		}
-		for i, image := range images {
+		for _, image := range images {
 			clk := newClock()
-			s := openMem(t, image, Options{IncompleteMaxAge: time.Hour, clock: clk})
+			s := openMem(t, image.mem, Options{IncompleteMaxAge: time.Hour, clock: clk})
 			err := s.check(ctx, true)
 			clk.advance(2 * time.Hour)
 			s.files.janitor.drain()
 			if err = errors.Join(err, s.check(ctx, true)); err != nil {
-				t.Fatalf("crash with %s: %v", labels[i], err)
+				t.Fatalf("%s: %v", image.label, err)
 			}
 			if left := names(t, s, "/", ""); len(left) > 0 {
-				t.Fatalf("crash with %s: %v are left", labels[i], left)
+				t.Fatalf("%s: %v are left", image.label, left)
 			}
 			closeStore(t, s)
 		}

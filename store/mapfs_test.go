@@ -8,6 +8,36 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
+// TestCrashWhileOpening loses power at every moment of an open, and of one
+// that follows: what was acknowledged before is there.
+func TestCrashWhileOpening(t *testing.T) {
+	fs, c := crashable(vfs.NewCrashableMem())
+	s := openMem(t, fs, Options{})
+	put(t, s, "/a", "0123456789")
+	image := arm{percent: 50, seed: 1}.image(c.mem, 0, "before the first")
+	closeStore(t, s)
+	for round := range 2 {
+		fs, c := crashable(image.mem)
+		for percent := 0; percent <= 100; percent += 20 {
+			c.arms = append(c.arms, arm{every: 1, percent: percent, seed: uint64(percent)})
+		}
+		s := openMem(t, fs, Options{})
+		images := c.take()
+		closeStore(t, s)
+		for _, image := range images {
+			s, err := Open("store", &Options{FS: image.mem, MinFree: -1, Logger: quiet()})
+			if err != nil {
+				t.Fatalf("round %d, %s: %v", round, image.label, err)
+			}
+			if got := read(t, s, "/a"); got != "0123456789" {
+				t.Fatalf("round %d, %s: got %q", round, image.label, got)
+			}
+			closeStore(t, s)
+		}
+		image = images[len(images)/2]
+	}
+}
+
 // TestMarkers: what a marker names, and the marker, are durable before the
 // marker before them goes.
 func TestMarkers(t *testing.T) {

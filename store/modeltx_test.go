@@ -6,254 +6,269 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"slices"
 
 	"github.com/infill-http/infill/ranges"
 )
 
-// A modelTx is a transaction next to what it has staged.
+// A modelTx is a transaction as the model knows it.
 type modelTx struct {
-	*Tx
-	name   string
-	id     int
-	create bool
-	base   *modelResource // a copy of what the name had at the begin
-	fill   bool
-	lost   bool // the resource lost the name, if only for a time
+	name       string
+	id         int
+	base       *modelResource // what the name had at the begin
+	baseVer    Version
+	create     bool
+	replace    bool
+	eager      bool // what is not adjacent is refused before it is read
+	sequential bool
+	fill       bool
+	lost       bool // the resource lost the name, if only for a time
+	failed     error
 
-	staged    ranges.Set
-	data      map[int64][]byte
+	staged    modelResource // no more than its data
 	expect    int64
 	setLength int64
 	mediaType string
 	declared  []byte
+
+	created, changed, completed bool // by one of its commits
+	awaits                      bool // a digest was declared, so that the verdict decides
 }
 
-// finish fills what is missing of a resource, or makes one that is whole.
-func (m *model) finish(name string) {
-	tx := m.begin(name, m.names[name] == nil)
-	off := int64(0)
-	for gap := range m.gaps(name) {
-		m.writeBody(tx, gap.Start, m.body(gap.Start, gap.Len()), gap.Len(), -1)
-		off = gap.End
-	}
-	if off > 0 && m.rng.IntN(2) == 0 {
-		m.declare(tx)
-	}
-	if cur := m.names[name]; cur == nil || cur.length < 0 {
-		if err := tx.SetLength(max(off, 24*m.unit)); err == nil {
-			tx.setLength = max(off, 24*m.unit)
-		}
-	}
-	m.commit(tx, true)
-	m.drop(tx)
-}
-
-func (m *model) gaps(name string) iter.Seq[ranges.Range] {
-	all := ranges.Range{End: 24 * m.unit}
+func (m *model) begin(o op) error {
+	name := o.arg(1)
 	cur := m.names[name]
-	if cur == nil {
-		return ranges.Set{}.Gaps(all)
+	tx := &modelTx{
+		name: name, create: o.has("create"), replace: o.has("replace"), sequential: o.has("sequential"),
+		eager: o.has("persist") || o.has("sequential"), expect: -1, setLength: -1,
 	}
-	if cur.length >= 0 {
-		all.End = cur.length
-	}
-	return cur.have.Gaps(all)
-}
-
-func (m *model) begin(name string, create bool) *modelTx {
-	o := TxOptions{Create: create, Replace: m.rng.IntN(6) == 0}
-	tx, err := m.s.Begin(ctx, name, o)
-	if err != nil {
-		m.fatalf("begin: %v", err)
-	}
-	mt := &modelTx{Tx: tx, name: name, create: create, expect: -1, setLength: -1, data: make(map[int64][]byte)}
-	cur := m.names[name]
 	switch {
-	case create:
+	case tx.create:
 		m.ids++
-		mt.id = m.ids
+		tx.id = m.ids
 	case cur != nil:
-		mt.id = cur.id
+		tx.id = cur.id
 	default:
 		if m.pend[name] == 0 {
 			m.ids++
 			m.pend[name] = m.ids
 		}
-		mt.id = m.pend[name]
+		tx.id = m.pend[name]
 	}
 	if cur != nil {
-		mt.base = cur.clone()
+		tx.base, tx.baseVer = cur.clone(), m.vers[name]
 	}
-	mt.fill = create || cur == nil || !cur.complete
-	m.txs = append(m.txs, mt)
+	tx.fill = tx.create || cur == nil || !cur.complete
+	m.txs[o.arg(0)] = tx
 	m.did["begin"]++
-	m.logf("%p begin %s %+v (id %d) on %v", mt, name, o, mt.id, cur)
-	return mt
+	return nil
 }
 
 // drop forgets a transaction that has ended.
-func (m *model) drop(tx *modelTx) {
-	tx.Rollback()
-	m.txs = slices.DeleteFunc(m.txs, func(o *modelTx) bool { return o == tx })
-	if m.pend[tx.name] == tx.id && !slices.ContainsFunc(m.txs, func(o *modelTx) bool { return o.id == tx.id }) {
+func (m *model) drop(t string) {
+	tx := m.txs[t]
+	delete(m.txs, t)
+	if m.pend[tx.name] == tx.id && !m.uses(tx.id) {
 		delete(m.pend, tx.name)
 	}
 }
 
-// span is a random range that a write to the resource could mean.
-func (m *model) span(tx *modelTx) (off, n int64) {
-	cells := int64(24)
-	off, n = m.rng.Int64N(cells), 1+m.rng.Int64N(8)
-	if cur := m.names[tx.name]; cur != nil && m.rng.IntN(3) == 0 {
-		off = int64(len(cur.data)) / m.unit // append
-	} else if m.rng.IntN(4) == 0 {
-		off = 0
-	}
-	if m.rng.IntN(3) > 0 {
-		n = min(n, cells-off)
-	}
-	return off * m.unit, max(n, 0) * m.unit
-}
-
-// body is what a writer sends for a range: mostly what the others send too.
-func (m *model) body(off, n int64) []byte {
-	salt := byte(0)
-	if m.rng.IntN(6) == 0 {
-		salt = byte(m.rng.IntN(3))
-	}
-	b := make([]byte, n)
-	for i := range b {
-		x := off + int64(i)
-		b[i] = byte(x*7+x>>8) + salt
-	}
-	return b
-}
-
-func (m *model) write(tx *modelTx) {
-	off, n := m.span(tx)
-	b := m.body(off, n)
-	if cur := m.names[tx.name]; cur != nil && m.rng.IntN(4) == 0 && off+n <= int64(len(cur.data)) {
-		b = bytes.Clone(cur.data[off : off+n]) // as it is
-	}
-	length := int64(-1)
-	if m.rng.IntN(3) == 0 {
-		length = 24 * m.unit
-	}
-	sent := n
-	if m.rng.IntN(10) == 0 {
-		sent = m.rng.Int64N(n + 1) // the body is cut off
-	}
-	m.writeBody(tx, off, b, sent, length)
-}
-
-func (m *model) writeBody(tx *modelTx, off int64, b []byte, sent, length int64) {
-	n := int64(len(b))
-	own := tx.staged.Overlaps(ranges.Range{Start: off, End: off + n})
-	got, err := tx.WriteFrom(bytes.NewReader(b[:sent]), off, n, length)
-	m.logf("%p write [%d,%d) of %d: %d, %v", tx, off, off+n, length, got, err)
-	if got > sent || err == nil && got != n {
-		m.fatalf("%d of %d bytes staged, %v", got, n, err)
-	}
-	admitted := true
-	cur := m.names[tx.name]
-	switch {
-	case err == nil:
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		if sent == n {
-			m.fatalf("the body was not cut off")
-		}
-	case errors.Is(err, ErrRangeConflict):
-		if admitted = !own; own {
-			break
-		}
-		if !tx.fill || tx.base == nil || tx.base.id != tx.id || !differs(tx.base, off, b) {
-			m.fatalf("no conflict with %v", tx.base)
-		}
-	case errors.Is(err, ErrLengthConflict):
-		end := max(tx.current().length, tx.staged.Bounds().End, off+n)
-		if admitted = false; !tx.fill && end <= max(length, tx.expect) {
-			m.fatalf("refused an overwrite early")
-		}
-	case errors.Is(err, ErrReplaced):
-		if tx.lost {
-			break
-		}
-		if cur != nil && cur.id == tx.id || cur == nil && !m.born[tx.id] || tx.create && !m.born[tx.id] {
-			m.fatalf("not replaced")
-		}
-	default:
-		m.fatalf("write: %v", err)
-	}
-	if admitted && length >= 0 {
-		tx.expect = length
-	}
-	if got > 0 {
-		tx.staged.Add(ranges.Range{Start: off, End: off + got})
-		tx.data[off] = b[:got]
-	}
-	m.did[fmt.Sprintf("write %v", sentinel(err))]++
-}
-
-// differs reports whether b is other than what is committed at off.
-func differs(r *modelResource, off int64, b []byte) bool {
-	for w := range r.have.Within(ranges.Range{Start: off, End: off + int64(len(b))}) {
-		if !bytes.Equal(r.data[w.Start:w.End], b[w.Start-off:w.End-off]) {
+func (m *model) uses(id int) bool {
+	for _, tx := range m.txs {
+		if tx.id == id {
 			return true
 		}
 	}
 	return false
 }
 
-func (m *model) setLength(tx *modelTx) {
-	n := int64(24) * m.unit
-	if m.rng.IntN(3) == 0 {
-		n = m.rng.Int64N(30) * m.unit
+// current is the resource that the transaction adds to, as far as there is one.
+func (m *model) current(tx *modelTx) *modelResource {
+	if cur := m.names[tx.name]; cur != nil && cur.id == tx.id {
+		return cur
 	}
-	err := tx.SetLength(n)
-	m.logf("%p length %d: %v", tx, n, err)
-	switch {
-	case err == nil:
-		tx.setLength = n
-	case !errors.Is(err, ErrLengthConflict) || !tx.fill:
-		m.fatalf("set length: %v", err)
+	if tx.base != nil && tx.base.id == tx.id {
+		return tx.base
 	}
-	if m.rng.IntN(5) == 0 {
-		tx.mediaType = fmt.Sprintf("type/%d", m.rng.IntN(3))
-		if err := tx.SetMetadata(Metadata{Type: tx.mediaType}); err != nil {
-			m.fatalf("set metadata: %v", err)
-		}
-	}
+	return &modelResource{id: tx.id, length: -1}
 }
 
-// declare gives the digest of the bytes that everybody sends, or another.
-func (m *model) declare(tx *modelTx) {
-	if !tx.fill || tx.declared != nil {
-		return
+// A plan is what is known of a transaction with a write, or a length, about
+// to be added to it.
+type plan struct {
+	written ranges.Set
+	at      int64 // where the write begins
+	expect  int64
+	length  int64 // that is set
+	partial bool  // an overwrite may still become longer
+}
+
+func (tx *modelTx) plan() plan {
+	return plan{written: tx.staged.have, expect: tx.expect, length: tx.setLength, partial: true}
+}
+
+// fits says what is wrong with a plan for a resource.
+func (p plan) fits(tx *modelTx, cur *modelResource) error {
+	if !tx.fill {
+		length := cur.length
+		for r := range p.written.All() {
+			if r.Start > length {
+				return ErrNotAdjacent
+			}
+			length = max(length, r.End)
+		}
+		switch {
+		case p.at > length:
+			return ErrNotAdjacent
+		case p.expect >= 0 && (length > p.expect || length < p.expect && !p.partial):
+			return ErrLengthConflict
+		}
+		return nil
 	}
-	b := make([]byte, 24*m.unit)
-	for i := range b {
-		b[i] = byte(i*7 + i>>8)
+	length := cur.length
+	for _, n := range []int64{p.expect, p.length} {
+		if n >= 0 && length >= 0 && n != length {
+			return ErrLengthConflict
+		}
+		length = max(length, n)
 	}
-	if m.rng.IntN(4) == 0 {
-		b[0]++
+	if length >= 0 {
+		if max(p.written.Bounds().End, cur.have.Bounds().End, p.at) > length {
+			return ErrLengthConflict
+		}
+		return nil
 	}
-	sum := sha256.Sum256(b)
-	err := tx.Declare(SHA256, sum[:])
-	m.logf("%p declare: %v", tx, err)
-	switch {
-	case err == nil:
-		tx.declared = sum[:]
-	case !errors.Is(err, ErrMetadataConflict):
-		m.fatalf("declare: %v", err)
+	end := cur.have.Prefix()
+	for r := range p.written.All() {
+		if r.Start > end {
+			return ErrNotAdjacent
+		}
+		end = max(end, r.End)
 	}
+	if p.at > end {
+		return ErrNotAdjacent
+	}
+	return nil
+}
+
+// write expects what came of a write. Whether it is refused before it begins
+// is certain; what stops it later depends on how far it comes.
+func (m *model) write(tx *modelTx, o op, out outcome) (want string, err error) {
+	off := o.number(1)
+	body := decodeBody(o.arg(2), off)
+	n := int64(len(body))
+	sent, length, stream := max(0, n-o.option("cut", 0)), o.option("of", -1), o.has("stream")
+	twice := int64(-1) // where the write comes to bytes that the transaction has written
+	for r := range tx.staged.have.Within(ranges.Range{Start: off, End: off + sent}) {
+		twice = r.Start
+		break
+	}
+
+	p := tx.plan()
+	p.at, p.partial = off, !tx.sequential || stream
+	if length >= 0 {
+		p.expect = length
+	}
+	bound, said := m.maxLength, n
+	if stream {
+		said = 0
+	}
+	p.written.Add(ranges.Range{Start: off, End: off + said})
+	cur := m.current(tx)
+	var refused error
+	switch fault := p.fits(tx, cur); {
+	case tx.failed != nil:
+		refused = tx.failed
+	case off > bound || said > bound-off || length > bound:
+		refused = ErrTooLarge
+	case !stream && tx.staged.have.Overlaps(ranges.Range{Start: off, End: off + n}):
+		refused = ErrRangeConflict
+	case fault == ErrLengthConflict, fault == ErrNotAdjacent && tx.eager:
+		refused = fault
+	}
+	got := sentinel(out.err)
+	m.did[fmt.Sprintf("write %v", got)]++
+	if refused != nil {
+		if fault := differ(out.err, refused); fault != nil || out.n == 0 {
+			return errorText(refused), fault
+		}
+		return errorText(refused), fmt.Errorf("refused, and %d bytes staged", out.n)
+	}
+	tx.expect = p.expect
+	want = "ok"
+	if got != nil {
+		want = errorText(got)
+	}
+	if out.n > sent || out.n < sent && got == nil {
+		return want, fmt.Errorf("%d of %d bytes staged", out.n, sent)
+	}
+	tx.staged.put(off, body[:out.n])
+	legit := true
+	switch got {
+	case nil:
+		legit = (sent == n || stream) && twice < 0
+	case io.ErrUnexpectedEOF:
+		legit = sent < n && !stream
+	case ErrRangeConflict:
+		legit = stream && off+out.n == twice || tx.fill && tx.base != nil && tx.base.id == tx.id && !tx.replace && tx.base.differs(off, body)
+	case ErrReplaced:
+		now := m.names[tx.name]
+		legit = tx.lost || now != nil && now.id != tx.id && !tx.create || now == nil && m.born[tx.id]
+	case ErrLengthConflict, ErrTooLarge:
+		// Only a stream can turn out to be too long.
+		limit := bound
+		for _, n := range []int64{p.expect, p.length, cur.length} {
+			if n >= 0 && (tx.fill || n == p.expect) {
+				limit = min(limit, max(n, off))
+			}
+		}
+		legit = stream && off+sent > limit && out.n == limit-off && (got == ErrTooLarge) == (limit == bound)
+	default:
+		legit = false
+	}
+	if !legit {
+		if want = "ok"; sent < n && !stream {
+			want = errorText(io.ErrUnexpectedEOF)
+		}
+		return want, fmt.Errorf("write to %v, based on %v: %w", m.names[tx.name], tx.base, out.err)
+	}
+	return want, nil
+}
+
+// stage takes in a length, a type or a digest, and returns the error that the
+// transaction has to return for it.
+func (m *model) stage(tx *modelTx, o op) error {
+	switch o.word() {
+	case "length":
+		p := tx.plan()
+		if p.length = o.number(1); p.length > m.maxLength {
+			return ErrTooLarge
+		}
+		if tx.fill && p.fits(tx, m.current(tx)) == ErrLengthConflict {
+			return ErrLengthConflict
+		}
+		tx.setLength = p.length
+	case "type":
+		tx.mediaType = o.arg(1)
+	case "declare":
+		sum := sum256(string(decodeBody(o.arg(1), 0)))
+		have := tx.declared
+		if have == nil {
+			have = m.current(tx).declared
+		}
+		if have != nil && !bytes.Equal(have, sum) {
+			return ErrMetadataConflict
+		}
+		tx.declared = sum
+	}
+	return nil
 }
 
 // apply is the model of a commit: the resource after it, or an error.
 func (m *model) apply(tx *modelTx, last bool) (next *modelResource, changed bool, err error) {
 	cur := m.names[tx.name]
 	switch {
+	case tx.failed != nil:
+		return nil, false, tx.failed
 	case tx.lost:
 		return nil, false, ErrReplaced
 	case cur != nil && cur.id == tx.id:
@@ -264,47 +279,30 @@ func (m *model) apply(tx *modelTx, last bool) (next *modelResource, changed bool
 		next, changed = &modelResource{id: tx.id, length: -1}, true
 		cur = next.clone()
 	}
+	p := tx.plan()
+	p.partial = !last
+	if err := p.fits(tx, cur); err != nil {
+		return nil, false, err
+	}
 	length := cur.length
-	if tx.fill {
-		for _, n := range []int64{tx.expect, tx.setLength} {
-			if n >= 0 && length >= 0 && n != length {
-				return nil, false, ErrLengthConflict
-			}
-			length = max(length, n)
-		}
-		end := cur.have.Prefix()
-		for r := range tx.staged.All() {
-			if length < 0 && r.Start > end {
-				return nil, false, ErrNotAdjacent
-			}
-			end = max(end, r.End)
-		}
-		if length >= 0 && (tx.staged.Bounds().End > length || cur.have.Bounds().End > length) {
-			return nil, false, ErrLengthConflict
-		}
-	} else {
-		for r := range tx.staged.All() {
-			if r.Start > length {
-				return nil, false, ErrNotAdjacent
-			}
-			length = max(length, r.End)
-		}
-		if tx.expect >= 0 && (length > tx.expect || length < tx.expect && last) {
-			return nil, false, ErrLengthConflict
-		}
-		if last && tx.setLength >= 0 {
-			length = tx.setLength
-		}
+	switch {
+	case tx.fill:
+		length = max(length, tx.expect, tx.setLength)
+	case last && tx.setLength >= 0:
+		length = tx.setLength
+	default:
+		length = max(length, tx.staged.have.Bounds().End)
 	}
 	bytesChanged := changed || length != cur.length
-	for off, b := range tx.data {
-		diff := differs(cur, off, b)
-		if diff && tx.fill && (cur.complete || !tx.opts.Replace && !cur.mismatch) {
+	for r := range tx.staged.have.All() {
+		b := tx.staged.data[r.Start:r.End]
+		diff := cur.differs(r.Start, b)
+		if diff && tx.fill && (cur.complete || !tx.replace && !cur.mismatch) {
 			return nil, false, ErrRangeConflict
 		}
-		if diff || !cur.have.Covers(ranges.Range{Start: off, End: off + int64(len(b))}) {
+		if diff || !cur.have.Covers(r) {
 			bytesChanged = true
-			next.put(off, b)
+			next.put(r.Start, b)
 		}
 	}
 	if next.length = length; cur.complete {
@@ -330,13 +328,16 @@ func (m *model) apply(tx *modelTx, last bool) (next *modelResource, changed bool
 		next.mismatch = false
 	}
 	whole := next.length >= 0 && next.have.Covers(ranges.Range{End: next.length})
+	if !whole && !next.complete && next.have.Len() > max(m.maxRanges, cur.have.Len()) {
+		return nil, false, ErrTooManyRanges
+	}
 	if whole && !next.complete && !next.mismatch {
 		sum := sha256.Sum256(next.data)
 		next.complete = next.declared == nil || bytes.Equal(next.declared, sum[:])
 		next.mismatch = !next.complete
 	}
 	if next.complete {
-		if tx.declared != nil && last && tx.fill && cur.complete {
+		if tx.declared != nil && last && cur.complete {
 			if sum := sha256.Sum256(next.data); !bytes.Equal(tx.declared, sum[:]) {
 				return nil, false, ErrDigestMismatch
 			}
@@ -346,41 +347,62 @@ func (m *model) apply(tx *modelTx, last bool) (next *modelResource, changed bool
 	return next, changed, nil
 }
 
-func (m *model) commit(tx *modelTx, last bool) error {
+// commit expects what came of a commit, the last one of a transaction or not.
+func (m *model) commit(s *Store, o op, out outcome) (string, error) {
+	last := o.word() == "commit"
+	tx := m.txs[o.arg(0)]
+	if last {
+		defer m.drop(o.arg(0))
+	}
 	next, changed, want := m.apply(tx, last)
 	cur := m.names[tx.name]
-	var res Result
-	var err error
-	if last {
-		res, err = tx.Commit(ctx)
-	} else {
-		res, err = tx.Persist(ctx)
+	tx.staged = modelResource{}
+	if next == nil {
+		tx.failed = want
+		m.did[fmt.Sprintf("commit %v", want)]++
+		return errorText(want), errors.Join(differ(out.err, want), m.look(s, tx.name))
 	}
-	m.logf("%p commit last=%v: %v; %v -> %v", tx, last, err, cur, next)
-	if want == nil && last && next.mismatch {
+	if last && next.mismatch {
 		want = ErrDigestMismatch
-	} else if want == nil && !last {
-		m.awaitVerdict(tx.name)
-	}
-	if sentinel(err) != want {
-		m.fatalf("commit of %v, %v over %v: %v, want %v", tx.staged, tx.Tx.opts, cur, err, want)
 	}
 	m.did[fmt.Sprintf("commit %v", want)]++
-	if next == nil {
-		return err
-	}
-	tx.staged, tx.data = ranges.Set{}, make(map[int64][]byte)
-	if (cur == nil || cur.id != tx.id) != res.Created && cur == nil {
-		m.fatalf("created: %v", res.Created)
-	}
 	version := m.vers[tx.name]
 	m.set(tx.name, next)
-	if changed && res.Info.Version == version {
-		m.fatalf("changed and still version %v", version)
+	fault := differ(out.err, want)
+	if !last && fault == nil {
+		fault = verdict(s, tx.name)
 	}
-	m.look(tx.name)
-	if now := m.vers[tx.name]; !changed && now != version && tx.Tx.base != nil && tx.Tx.base.version() == version {
-		m.fatalf("not changed and version %v, was %v", now, version)
+	tx.tell(cur, next, changed)
+	if !changed && out.res.Info != nil && out.res.Info.Version != version && tx.baseVer != version {
+		changed = true // bytes of a complete resource were replaced by equal ones
+	}
+	if changed {
+		next.touch(m.now)
+	}
+	text := fmt.Sprintf("%s, %s", errorText(want), m.show(tx.name))
+	if fault != nil {
+		return text, fault
+	}
+	if changed == (out.res.Info.Version == version) {
+		return text, fmt.Errorf("changed %v: version %v, was %v", changed, out.res.Info.Version, version)
+	}
+	return text, errors.Join(m.look(s, tx.name), tx.told(out.res))
+}
+
+// tell notes what a commit did.
+func (tx *modelTx) tell(cur, next *modelResource, changed bool) {
+	fresh := cur == nil || cur.id != next.id
+	tx.created = tx.created || cur == nil
+	tx.changed = tx.changed || changed
+	tx.completed = tx.completed || next.complete && (fresh || !cur.complete)
+	tx.awaits = tx.awaits || tx.declared != nil || next.declared != nil || !fresh && cur.declared != nil
+}
+
+// told says how a result is not what the commits of the transaction did.
+func (tx *modelTx) told(res Result) error {
+	if res.Created != tx.created || tx.changed && !res.Changed || !tx.awaits && res.Completed != tx.completed {
+		return fmt.Errorf("created %v, changed %v, completed %v; it says %v, %v, %v",
+			tx.created, tx.changed, tx.completed, res.Created, res.Changed, res.Completed)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,69 +9,152 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/infill-http/infill/ranges"
 )
 
-// A script is the state between the commands of a file in testdata/script.
-// Transactions and snapshots have names there; files have the numbers that
-// the store gives them. After each command the store is checked.
+// A script is the state between commands on a store. Transactions and
+// snapshots have names there; files have the numbers that the store gives
+// them. BYTES are those of decodeBody, PERCENT is how much of what was not
+// synced a loss of power leaves, and options are what they say, in bytes.
 //
-//	open [none]                             a new file system, and a store on it
+//	open [none] [settle] [age=MINUTES] [buffer=N] [cache=N] [mapcache=N] [fold=N] [ranges=N] [max=N]
+//	                                        a new file system, and a store on it; settle: each
+//	                                        command waits for what it caused in the background
 //	reopen [none]                           close the store and open it again
-//	crash PERCENT                           lose power; so much of what was not synced is kept
-//	begin TX NAME [create] [replace] [persist]
-//	write TX OFFSET BYTES [of=N] [cut]      cut: the body ends early, by one byte
-//	length TX N
+//	crash PERCENT [SEED]                    lose power, and open what is left
+//	power PERCENT SEED at=N|every=N         crash images are taken during the next command,
+//	                                        before the writes of that number, and judged
+//	begin TX NAME [create] [replace] [persist] [sequential]
+//	write TX OFFSET BYTES [of=N] [cut=N] [stream]
+//	                                        cut: the body ends early, by so much;
+//	                                        stream: its length is not said
+//	length TX N, type TX TYPE
 //	declare TX BYTES                        the digest of the whole is that of BYTES
 //	persist TX, commit TX, rollback TX
 //	put NAME BYTES, patch NAME OFFSET BYTES [of=N]
 //	delete NAME, move NAME NAME, copy NAME NAME
-//	stat NAME, read NAME, map NAME, list PREFIX, files
+//	advance MINUTES                         of the clock; what expires is gone then
+//	settle                                  wait for folds and for files to be removed
+//	stat NAME, read NAME, map NAME, digest NAME, list PREFIX, files
 //	snapshot SNAP NAME, show SNAP, close SNAP
 type script struct {
-	t     *testing.T
-	mem   *vfs.MemFS
-	s     *Store
-	txs   map[string]*Tx
-	snaps map[string]*Snapshot
+	mem     *vfs.MemFS
+	crasher *crasher
+	clock   *fakeClock
+	opts    Options
+	settled bool // each command waits for the background
+	s       *Store
+	txs     map[string]*Tx
+	snaps   map[string]*Snapshot
+}
+
+func newScript() *script {
+	return &script{clock: newClock(), txs: make(map[string]*Tx), snaps: make(map[string]*Snapshot)}
+}
+
+// An outcome is what came of a command.
+type outcome struct {
+	err     error
+	skipped bool   // it named a transaction or a snapshot that there is not
+	n       int64  // staged by a write
+	res     Result // of a commit, if it has one
+	body    []byte // of what was read
+	text    string // of anything else that a script prints
+}
+
+func (out outcome) String() string {
+	switch {
+	case out.res.Info != nil:
+		return committed(out.res, out.err)
+	case out.err != nil && out.text != "":
+		return errorText(out.err) + ", " + out.text
+	case out.err != nil:
+		return errorText(out.err)
+	case out.body != nil:
+		return fmt.Sprintf("%q", out.body)
+	case out.text != "":
+		return out.text
+	}
+	return "ok"
 }
 
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata/script", func(t *testing.T, path string) {
-		sc := &script{t: t, txs: make(map[string]*Tx), snaps: make(map[string]*Snapshot)}
+		sc := newScript()
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
-			out := sc.run(d)
+			out := sc.run(opOf(d))
+			if out.skipped {
+				d.Fatalf(t, "no such transaction or snapshot")
+			}
 			if sc.s != nil {
 				sc.s.files.janitor.drain()
 				if err := sc.s.check(ctx, true); err != nil {
 					d.Fatalf(t, "check: %v", err)
 				}
 			}
-			return out
+			return out.String()
 		})
-		sc.end()
+		if err := sc.end(); err != nil {
+			t.Fatal(err)
+		}
 	})
 }
 
-func (sc *script) open(none bool) string {
-	o := Options{FoldExtents: -1}
+// options takes the options of a store from its open.
+func (sc *script) options(o op) {
+	sc.settled = o.has("settle")
+	sc.opts = Options{
+		IncompleteMaxAge: time.Duration(o.option("age", 0)) * time.Minute,
+		BufferSize:       int(o.option("buffer", 0)),
+		CacheExtents:     int(o.option("cache", 0)),
+		MapCache:         o.option("mapcache", 0),
+		FoldExtents:      int(o.option("fold", -1)),
+		MaxRanges:        int(o.option("ranges", 0)),
+		MaxLength:        o.option("max", 0),
+		// Nothing but what the script asks for is committed.
+		PersistBytes: 1 << 40, PersistInterval: time.Hour,
+		MinFree: -1, Logger: quiet(), clock: sc.clock,
+	}
+}
+
+// open opens the store on the file system. What expired meanwhile is gone
+// when it returns.
+func (sc *script) open(none bool) error {
+	sc.opts.FS, sc.crasher = crashable(sc.mem)
+	return sc.reopen(none)
+}
+
+func (sc *script) reopen(none bool) error {
+	o := sc.opts
 	if none {
 		o.Durability = DurabilityNone
 	}
-	o.FS, o.MinFree, o.Logger = sc.mem, -1, quiet()
 	s, err := Open("store", &o)
 	if err != nil {
-		return outcome(err)
+		return err
 	}
 	sc.s = s
-	return "ok"
+	sc.tick(0)
+	return nil
+}
+
+// tick moves the clock and waits for what expires.
+func (sc *script) tick(d time.Duration) {
+	if sc.opts.IncompleteMaxAge > 0 {
+		sc.clock.advance(d)
+		return
+	}
+	sc.clock.mu.Lock()
+	defer sc.clock.mu.Unlock()
+	sc.clock.t = sc.clock.t.Add(d)
 }
 
 // end ends what is in flight, and closes the store.
-func (sc *script) end() {
+func (sc *script) end() error {
 	for _, tx := range sc.txs {
 		tx.Rollback()
 	}
@@ -79,14 +163,22 @@ func (sc *script) end() {
 	}
 	clear(sc.txs)
 	clear(sc.snaps)
-	if sc.s != nil {
-		closeStore(sc.t, sc.s)
-		sc.s = nil
+	if sc.s == nil {
+		return nil
 	}
+	s := sc.s
+	sc.s = nil
+	return s.Close()
 }
 
-// outcome names an error by its sentinel, with the numbers for a client.
-func outcome(err error) string {
+// settle waits for folds and for files to be removed.
+func (sc *script) settle() {
+	sc.s.settle("/")
+	sc.s.files.janitor.drain()
+}
+
+// errorText names an error by its sentinel, with the numbers for a client.
+func errorText(err error) string {
 	var re *RangeError
 	switch {
 	case err == nil:
@@ -103,10 +195,7 @@ func outcome(err error) string {
 }
 
 func committed(res Result, err error) string {
-	if res.Info == nil {
-		return outcome(err)
-	}
-	out := fmt.Sprintf("%s, revision %d", outcome(err), res.Info.Revision)
+	out := fmt.Sprintf("%s, revision %d", errorText(err), res.Info.Revision)
 	for _, flag := range []struct {
 		set  bool
 		name string
@@ -118,112 +207,191 @@ func committed(res Result, err error) string {
 	return out
 }
 
-func (sc *script) run(d *datadriven.TestData) string {
-	arg := func(i int) string { return d.CmdArgs[i].Key }
-	number := func(i int) (n int64) {
-		if _, err := fmt.Sscan(arg(i), &n); err != nil {
-			d.Fatalf(sc.t, "%v", err)
+// run runs a command.
+func (sc *script) run(o op) (out outcome) {
+	defer func() {
+		if sc.settled && sc.s != nil && !out.skipped {
+			sc.settle()
 		}
-		return n
-	}
-	of := func() int64 {
-		n := int64(-1)
-		d.MaybeScanArgs(sc.t, "of", &n)
-		return n
-	}
-	switch d.Cmd {
+	}()
+	switch o.word() {
 	case "open":
 		sc.mem = vfs.NewCrashableMem()
-		return sc.open(d.HasArg("none"))
+		sc.options(o)
+		return outcome{err: sc.open(o.has("none"))}
 	case "reopen":
-		sc.end()
-		return sc.open(d.HasArg("none"))
+		if err := sc.end(); err != nil {
+			return outcome{err: err}
+		}
+		return outcome{err: sc.reopen(o.has("none"))}
 	case "crash":
-		image := sc.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(number(0)), RNG: rand.New(rand.NewPCG(1, 1))})
-		sc.end()
-		sc.mem = image
-		return sc.open(d.HasArg("none"))
+		return outcome{err: sc.crash(o)}
 	case "begin":
-		tx, err := sc.s.Begin(ctx, arg(1), TxOptions{Create: d.HasArg("create"), Replace: d.HasArg("replace"), Persist: d.HasArg("persist")})
+		if sc.txs[o.arg(0)] != nil {
+			return outcome{skipped: true}
+		}
+		tx, err := sc.s.Begin(ctx, o.arg(1), TxOptions{
+			Create: o.has("create"), Replace: o.has("replace"), Persist: o.has("persist"), Sequential: o.has("sequential"),
+		})
 		if err == nil {
-			sc.txs[arg(0)] = tx
+			sc.txs[o.arg(0)] = tx
 		}
-		return outcome(err)
-	case "write":
-		body := arg(2)
-		n := int64(len(body))
-		if d.HasArg("cut") {
-			body = body[:n-1]
+		return outcome{err: err}
+	case "write", "length", "type", "declare", "persist", "commit", "rollback":
+		if tx := sc.txs[o.arg(0)]; tx != nil {
+			return sc.runTx(tx, o)
 		}
-		got, err := sc.txs[arg(0)].WriteFrom(strings.NewReader(body), number(1), n, of())
-		if err != nil {
-			return fmt.Sprintf("%s, %d staged", outcome(err), got)
-		}
-		return "ok"
-	case "length":
-		return outcome(sc.txs[arg(0)].SetLength(number(1)))
-	case "declare":
-		return outcome(sc.txs[arg(0)].Declare(SHA256, sum256(arg(1))))
-	case "persist":
-		return committed(sc.txs[arg(0)].Persist(ctx))
-	case "commit":
-		defer delete(sc.txs, arg(0))
-		return committed(sc.txs[arg(0)].Commit(ctx))
-	case "rollback":
-		sc.txs[arg(0)].Rollback()
-		delete(sc.txs, arg(0))
-		return "ok"
-	case "put":
-		return committed(put(sc.t, sc.s, arg(0), arg(1)), nil)
-	case "patch":
-		return committed(patch(sc.s, arg(0), number(1), of(), arg(2)))
-	case "delete":
-		return outcome(sc.s.Delete(ctx, arg(0), nil))
-	case "move":
-		return committed(sc.s.Move(ctx, arg(0), arg(1), nil, nil))
-	case "copy":
-		return committed(sc.s.Copy(ctx, arg(0), arg(1), nil, nil))
-	case "stat":
-		info, err := sc.s.Stat(ctx, arg(0))
-		if err != nil {
-			return outcome(err)
-		}
-		return describeInfo(info)
-	case "read":
-		if _, err := sc.s.Stat(ctx, arg(0)); err != nil {
-			return outcome(err)
-		}
-		return fmt.Sprintf("%q", read(sc.t, sc.s, arg(0)))
-	case "map":
-		return sc.describeMap(arg(0))
-	case "list":
-		return strings.Join(names(sc.t, sc.s, arg(0), ""), "\n")
-	case "files":
-		ids, err := dataFiles(sc.s)
-		if err != nil {
-			return outcome(err)
-		}
-		slices.Sort(ids)
-		return fmt.Sprint(ids)
+		return outcome{skipped: true}
 	case "snapshot":
-		sn, err := sc.s.Snapshot(ctx, arg(1))
+		if sc.snaps[o.arg(0)] != nil {
+			return outcome{skipped: true}
+		}
+		sn, err := sc.s.Snapshot(ctx, o.arg(1))
 		if err == nil {
-			sc.snaps[arg(0)] = sn
+			sc.snaps[o.arg(0)] = sn
 		}
-		return outcome(err)
-	case "show":
-		b := make([]byte, sc.snaps[arg(0)].Info().Size())
-		if _, err := sc.snaps[arg(0)].ReadAt(b, 0); err != nil {
-			return outcome(err)
+		return outcome{err: err}
+	case "show", "close":
+		sn := sc.snaps[o.arg(0)]
+		if sn == nil {
+			return outcome{skipped: true}
 		}
-		return fmt.Sprintf("%q", b)
-	case "close":
-		sc.snaps[arg(0)].Close()
-		delete(sc.snaps, arg(0))
-		return "ok"
+		if o.word() == "show" {
+			return readSnapshot(sn)
+		}
+		delete(sc.snaps, o.arg(0))
+		return outcome{err: sn.Close()}
+	case "advance":
+		sc.tick(time.Duration(o.number(0)) * time.Minute)
+		return outcome{}
+	case "settle":
+		sc.settle()
+		return outcome{}
 	}
-	d.Fatalf(sc.t, "unknown command %s", d.Cmd)
-	return ""
+	return sc.runName(o)
+}
+
+// crash goes on with what a loss of power leaves.
+func (sc *script) crash(o op) error {
+	seed := uint64(1)
+	if len(o) > 2 && !o.has("none") {
+		seed = uint64(o.number(1))
+	}
+	image := sc.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: int(o.number(0)), RNG: rand.New(rand.NewPCG(seed, 1))})
+	if err := sc.end(); err != nil {
+		return err
+	}
+	sc.mem = image
+	return sc.open(o.has("none"))
+}
+
+// runTx runs a command of a transaction.
+func (sc *script) runTx(tx *Tx, o op) (out outcome) {
+	switch o.word() {
+	case "write":
+		body := decodeBody(o.arg(2), o.number(1))
+		n := int64(len(body))
+		sent := max(0, n-o.option("cut", 0))
+		if o.has("stream") {
+			n = -1
+		}
+		out.n, out.err = tx.WriteFrom(bytes.NewReader(body[:sent]), o.number(1), n, o.option("of", -1))
+		if out.err != nil {
+			out.text = fmt.Sprintf("%d staged", out.n)
+		}
+	case "length":
+		out.err = tx.SetLength(o.number(1))
+	case "type":
+		out.err = tx.SetMetadata(Metadata{Type: o.arg(1)})
+	case "declare":
+		out.err = tx.Declare(SHA256, sum256(string(decodeBody(o.arg(1), 0))))
+	case "persist":
+		out.res, out.err = tx.Persist(ctx)
+	case "commit":
+		delete(sc.txs, o.arg(0))
+		out.res, out.err = tx.Commit(ctx)
+	case "rollback":
+		delete(sc.txs, o.arg(0))
+		tx.Rollback()
+	}
+	return out
+}
+
+// runName runs a command that needs no more than names.
+func (sc *script) runName(o op) (out outcome) {
+	s := sc.s
+	switch o.word() {
+	case "put":
+		tx, err := s.Begin(ctx, o.arg(0), TxOptions{Create: true})
+		if err == nil {
+			defer tx.Rollback()
+			body := decodeBody(o.arg(1), 0)
+			if _, err = tx.WriteFrom(bytes.NewReader(body), 0, -1, -1); err == nil {
+				err = tx.SetLength(int64(len(body)))
+			}
+		}
+		if out.err = err; err == nil {
+			out.res, out.err = tx.Commit(ctx)
+		}
+	case "patch":
+		body := decodeBody(o.arg(2), o.number(1))
+		out.res, out.err = patch(s, o.arg(0), o.number(1), o.option("of", -1), string(body))
+	case "delete":
+		out.err = s.Delete(ctx, o.arg(0), nil)
+	case "move":
+		out.res, out.err = s.Move(ctx, o.arg(0), o.arg(1), nil, nil)
+	case "copy":
+		out.res, out.err = s.Copy(ctx, o.arg(0), o.arg(1), nil, nil)
+	case "stat":
+		info, err := s.Stat(ctx, o.arg(0))
+		if out.err = err; err == nil {
+			out.text = describeInfo(info)
+		}
+	case "read", "digest":
+		sn, err := s.Snapshot(ctx, o.arg(0))
+		if err != nil {
+			return outcome{err: err}
+		}
+		defer sn.Close()
+		if o.word() == "read" {
+			return readSnapshot(sn)
+		}
+		out.body, out.err = sn.Digest(ctx, SHA256)
+	case "map":
+		out.text, out.err = sc.describeMap(o.arg(0))
+	case "list":
+		var all []string
+		for e, err := range s.List(ctx, o.arg(0), "") {
+			if err != nil {
+				return outcome{err: err}
+			}
+			all = append(all, e.Name)
+		}
+		out.text = strings.Join(all, "\n")
+	case "files":
+		ids, err := dataFiles(s)
+		slices.Sort(ids)
+		out.text, out.err = fmt.Sprint(ids), err
+	default:
+		panic("unknown command " + o.word())
+	}
+	return out
+}
+
+// readSnapshot reads a snapshot in both ways.
+func readSnapshot(sn *Snapshot) outcome {
+	b := make([]byte, sn.Info().Size())
+	if _, err := sn.ReadAt(b, 0); err != nil {
+		return outcome{err: err}
+	}
+	var w bytes.Buffer
+	if _, err := sn.WriteRange(&w, ranges.Range{End: int64(len(b))}); err != nil {
+		return outcome{err: err}
+	}
+	if !bytes.Equal(w.Bytes(), b) {
+		return outcome{err: fmt.Errorf("two ways of reading differ")}
+	}
+	return outcome{body: b}
 }
 
 func describeInfo(info *Info) string {
@@ -244,10 +412,10 @@ func describeInfo(info *Info) string {
 
 // describeMap shows where the bytes of a resource are, and the checksums of
 // the files that it names.
-func (sc *script) describeMap(name string) string {
+func (sc *script) describeMap(name string) (string, error) {
 	st, err := sc.s.loadName(name)
 	if err != nil || st == nil {
-		return outcome(errors.Join(err, ErrNotFound))
+		return "", errors.Join(err, ErrNotFound)
 	}
 	var b strings.Builder
 	if st.home != 0 {
@@ -263,11 +431,11 @@ func (sc *script) describeMap(name string) string {
 	for _, f := range slices.Sorted(maps.Keys(st.files)) {
 		v, err := sc.s.get(crcKey(f, 0))
 		if err != nil {
-			return outcome(err)
+			return "", err
 		}
 		ps, err := decodeCRC(0, v)
 		if err != nil {
-			return outcome(err)
+			return "", err
 		}
 		fmt.Fprintf(&b, "file %d: checksums", f)
 		for _, p := range ps {
@@ -275,5 +443,5 @@ func (sc *script) describeMap(name string) string {
 		}
 		fmt.Fprintln(&b)
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return strings.TrimSuffix(b.String(), "\n"), nil
 }
