@@ -77,7 +77,7 @@ func (g *generator) next(m *model) []op {
 func (g *generator) step(m *model) (ops []op) {
 	txs := slices.Sorted(maps.Keys(m.txs))
 	add := func(words ...any) { ops = append(ops, newOp(words...)) }
-	switch n := g.rng.IntN(116); {
+	switch n := g.rng.IntN(120); {
 	case n < 20:
 		if len(txs) < 5 {
 			ops = append(ops, g.begin(g.name(), g.odds(5)))
@@ -108,19 +108,21 @@ func (g *generator) step(m *model) (ops []op) {
 		}
 	case n < 108:
 		ops = append(ops, g.finish(m, g.name())...)
-	case n < 111:
+	case n < 112:
+		ops = append(ops, g.race(m, g.name())...)
+	case n < 115:
 		add("advance", []int{0, 60, 61, 480, 959, 960, 2000}[g.rng.IntN(7)])
 	default:
 		switch n {
-		case 111:
-			add("read", g.name())
-		case 112:
-			add("digest", g.name())
-		case 113:
-			add("list", "/")
-		case 114:
-			add("settle")
 		case 115:
+			add("read", g.name())
+		case 116:
+			add("digest", g.name())
+		case 117:
+			add("list", "/")
+		case 118:
+			add("settle")
+		case 119:
 			if g.odds(2) {
 				add("reopen")
 			} else {
@@ -206,6 +208,25 @@ func (g *generator) finish(m *model, name string) (ops []op) {
 		ops = append(ops, newOp("length", t, max(off, cells*g.unit)))
 	}
 	return append(ops, newOp("commit", t))
+}
+
+// race has two transactions begin before either commits, with bytes, lengths
+// and digests that need not agree.
+func (g *generator) race(m *model, name string) (ops []op) {
+	one, two := g.begin(name, false), g.begin(name, false)
+	ops = append(ops, one, two)
+	for _, t := range []string{one.arg(0), two.arg(0)} {
+		off, n := g.span(m.names[name])
+		w := newOp("write", t, off/2, fmt.Sprintf("~%d+%d", n, g.rng.IntN(2)))
+		switch g.rng.IntN(3) {
+		case 0:
+			w = append(w, fmt.Sprintf("of=%d", (cells-g.rng.Int64N(2))*g.unit))
+		case 1:
+			ops = append(ops, newOp("declare", t, fmt.Sprintf("~%d+%d", cells*g.unit, g.rng.IntN(2))))
+		}
+		ops = append(ops, w)
+	}
+	return append(ops, newOp("commit", one.arg(0)), newOp("commit", two.arg(0)))
 }
 
 func (g *generator) gaps(cur *modelResource) iter.Seq[ranges.Range] {

@@ -63,8 +63,14 @@ func newMachine(ty *tally) *machine {
 func newTally() *tally { return &tally{did: make(map[string]int)} }
 
 // do runs a command. It returns what should have come of it, and how the
-// store differs from that.
+// store differs from that, or that it panicked.
 func (mc *machine) do(o op) (want string, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			mc.dead = true
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
 	if o.word() == "power" {
 		mc.arms = append(mc.arms, arm{
 			percent: int(o.number(0)), seed: uint64(o.number(1)), at: int(o.option("at", 0)), every: int(o.option("every", 0)),
@@ -78,7 +84,7 @@ func (mc *machine) do(o op) (want string, err error) {
 		mc.sc.crasher.arm(arms...)
 	}
 	c := mc.sc.crasher
-	out := mc.run(o)
+	out := mc.sc.run(o)
 	var images []crashImage
 	if before != nil {
 		images = c.take()
@@ -101,17 +107,6 @@ func (mc *machine) do(o op) (want string, err error) {
 		}
 	}
 	return want, nil
-}
-
-// run runs a command on the store; that it panics is an error.
-func (mc *machine) run(o op) (out outcome) {
-	defer func() {
-		if v := recover(); v != nil {
-			mc.dead = true
-			out.err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}
-	}()
-	return mc.sc.run(o)
 }
 
 // judge opens an image: it has to have what was there before the command or
