@@ -246,7 +246,8 @@ func (f *failure) fatal(t *testing.T, seed uint64) {
 		limit = 2 * time.Minute
 	}
 	short := shrink(f, time.Now().Add(limit))
-	text := fmt.Sprintf("# %s -seed=%d\n# %s\n", strings.Split(t.Name(), "/")[0], seed, strings.ReplaceAll(short.err.Error(), "\n", "\n# "))
+	what, _, _ := strings.Cut(short.err.Error(), "\n")
+	text := fmt.Sprintf("# %s -seed=%d\n# %s\n", strings.Split(t.Name(), "/")[0], seed, what)
 	mc := newMachine(newTally())
 	for _, o := range short.ops {
 		want, _ := mc.do(o)
