@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -12,7 +13,8 @@ import (
 // A crasher takes images of a file system as a loss of power would leave it,
 // just before operations that write.
 type crasher struct {
-	mem *vfs.MemFS
+	mem  *vfs.MemFS
+	live atomic.Pointer[Store] // whose states images come with
 
 	mu     sync.Mutex
 	arms   []arm
@@ -34,6 +36,8 @@ type crashImage struct {
 	mem   *vfs.MemFS
 	label string
 	seed  uint64 // for what is done with the image
+	// shown are the versions that requests saw just before; zero: absent.
+	shown map[string]Version
 }
 
 // crashable returns the file system wrapped so that images of it can be taken.
@@ -70,13 +74,36 @@ func (c *crasher) MaybeError(op errorfs.Op) error {
 	c.ops++
 	for _, a := range c.arms {
 		if c.ops == a.at || a.every > 0 && c.ops%a.every == 0 {
-			c.images = append(c.images, a.image(c.mem, uint64(c.ops), fmt.Sprintf("before write %d, %s %d", c.ops, op.Path, op.Kind)))
+			shown := c.shown()
+			image := a.image(c.mem, uint64(c.ops), fmt.Sprintf("before write %d, %s %d", c.ops, op.Path, op.Kind))
+			image.shown = shown
+			c.images = append(c.images, image)
 		}
 	}
 	return nil
 }
 
 func (c *crasher) String() string { return "crasher" }
+
+// shown returns what requests see of the names that are loaded.
+func (c *crasher) shown() map[string]Version {
+	s := c.live.Load()
+	if s == nil {
+		return nil
+	}
+	out := make(map[string]Version)
+	for _, name := range modelNames {
+		sl := s.inUse(name)
+		if sl == nil {
+			continue
+		}
+		out[name] = Version{}
+		if st := sl.pub.Load(); st != nil {
+			out[name] = st.version()
+		}
+	}
+	return out
+}
 
 // image crashes a file system now.
 func (a arm) image(mem *vfs.MemFS, n uint64, when string) crashImage {

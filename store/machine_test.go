@@ -139,6 +139,9 @@ func (mc *machine) judge(image crashImage, before *model, apart bool) (err error
 		}
 	}
 	m, err := found(sc.s, before, mc.m, apart)
+	if err == nil {
+		err = image.tooEarly(before, m, mc.m)
+	}
 	if err := errors.Join(err, sc.s.check(ctx, true), accounted(sc.s)); err != nil {
 		return err
 	}
@@ -161,6 +164,18 @@ func (mc *machine) judge(image crashImage, before *model, apart bool) (err error
 	}
 	_, err = next.do(newOp("reopen"))
 	return err
+}
+
+// tooEarly says what requests saw before it was durable: an image that came
+// with it does not have it.
+func (image crashImage) tooEarly(before, found, after *model) error {
+	for name, shown := range image.shown {
+		b, f, a := before.vers[name], found.vers[name], after.vers[name]
+		if shown == a && f == b && a != b || shown.ID == f.ID && shown.Revision > f.Revision {
+			return fmt.Errorf("%s was shown as %v, and is %v", name, shown, f)
+		}
+	}
+	return nil
 }
 
 // found returns the model of what a store has after a crash.

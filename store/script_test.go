@@ -138,6 +138,7 @@ func (sc *script) reopen(none bool) error {
 		return err
 	}
 	sc.s = s
+	sc.crasher.live.Store(s)
 	sc.tick(0)
 	return nil
 }
@@ -168,6 +169,7 @@ func (sc *script) end() error {
 	}
 	s := sc.s
 	sc.s = nil
+	sc.crasher.live.Store(nil)
 	return s.Close()
 }
 

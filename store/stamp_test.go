@@ -77,6 +77,11 @@ func (st *stamper) committed(name string, v Version, by stamping) {
 		st.t.Errorf("two commits made %v: %v and %v", v, old, by)
 	}
 	st.past[v] = by
+	st.acknowledge(name, v)
+}
+
+// acknowledge notes that somebody knows that a name has a version.
+func (st *stamper) acknowledge(name string, v Version) {
 	if old := st.acked[name]; old.ID != v.ID || old.Revision < v.Revision {
 		st.acked[name] = v
 	}
@@ -192,6 +197,9 @@ func (st *stamper) sight(s *Store, name, who string) (Version, bool) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	st.seen = append(st.seen, saw)
+	if s == st.s {
+		st.acknowledge(name, info.Version) // what was seen stays
+	}
 	return info.Version, true
 }
 
