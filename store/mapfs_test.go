@@ -19,7 +19,7 @@ func TestCrashWhileOpening(t *testing.T) {
 	for round := range 2 {
 		fs, c := crashable(image.mem)
 		for percent := 0; percent <= 100; percent += 20 {
-			c.arms = append(c.arms, arm{every: 1, percent: percent, seed: uint64(percent)})
+			c.arms = append(c.arms, arm{every: slow, percent: percent, seed: uint64(percent)})
 		}
 		s := openMem(t, fs, Options{})
 		images := c.take()
