@@ -285,7 +285,7 @@ func (st *stamper) round(seed uint64, steps int) (images []crashImage, acks []ma
 			}
 		})
 	}
-	most := 10
+	most := max(1, 10/slow)
 	if *longFlag {
 		most = 50
 	}
