@@ -116,7 +116,7 @@ func (s *Store) openLocked(dir string, lock *pebble.Lock) error {
 	cache := pebble.NewCache(s.opts.MapCache)
 	defer cache.Unref()
 	po := &pebble.Options{
-		FS:                 mapFS{s.opts.FS},
+		FS:                 markerFS{s.opts.FS},
 		ReadOnly:           s.opts.ReadOnly,
 		Lock:               lock,
 		Cache:              cache,
