@@ -131,9 +131,9 @@ func (r *checkedReader) load(p crcPiece, b []byte) error {
 		forget(r.f, p.off, p.n)
 	}
 	err := r.try(p, b)
-	if err != nil && damages(err) {
+	if errors.Is(err, ErrCorrupt) || unreadable(err) {
 		forget(r.f, p.off, p.n)
-		if err = r.try(p, b); err != nil && damages(err) {
+		if err = r.try(p, b); errors.Is(err, ErrCorrupt) {
 			return r.s.damaged(r.file, p.bytes(), err)
 		}
 	}
@@ -153,11 +153,11 @@ func (r *checkedReader) try(p crcPiece, b []byte) error {
 	return nil
 }
 
-// damages reports whether an error of reading is about the bytes on the disk,
-// and not about the process or the machine.
-func damages(err error) bool {
-	return errors.Is(err, ErrCorrupt) || errors.Is(err, syscall.EIO) ||
-		errors.Is(err, syscall.EBADMSG) || errors.Is(err, syscall.EUCLEAN)
+// unreadable reports whether the disk did not return bytes. They may come back,
+// as when a cable is plugged in again, so they stay in the map; but a write
+// need not agree with them.
+func unreadable(err error) bool {
+	return errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EBADMSG) || errors.Is(err, syscall.EUCLEAN)
 }
 
 // verifyPlace reads n bytes at p and compares their checksums: ErrDamaged.

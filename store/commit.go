@@ -151,7 +151,6 @@ func (s *Store) write(b *batch, ts ...transition) error {
 	defer s.leave(ts, -1)
 	garbage, err := s.apply(pb, named, dropped)
 	if err != nil {
-		s.fail(err)
 		return err
 	}
 	s.publish(ts, named)
@@ -201,7 +200,8 @@ func refChanges(olds, news map[ID]*state) (named, dropped []ref) {
 }
 
 // apply commits the batch after adding the end of the dropped references, and
-// returns the files that no resource names any more.
+// returns the files that no resource names any more. An error means that
+// nothing was committed: one of the commit itself ends the process.
 func (s *Store) apply(pb *pebble.Batch, named, dropped []ref) ([]fileID, error) {
 	if len(dropped) == 0 && len(named) == 0 {
 		return nil, pb.Commit(pebble.Sync)
@@ -219,7 +219,11 @@ func (s *Store) apply(pb *pebble.Batch, named, dropped []ref) ([]fileID, error) 
 	if err != nil {
 		return nil, err
 	}
-	return garbage, pb.SyncWait()
+	if err := pb.SyncWait(); err != nil {
+		// The map shows the batch, and would show it to readers.
+		s.opts.fatal("the map cannot be synced", err)
+	}
+	return garbage, nil
 }
 
 func (s *Store) dropRefs(pb *pebble.Batch, named, dropped []ref) (garbage []fileID, err error) {

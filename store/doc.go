@@ -39,8 +39,10 @@
 //     may be reserved anew once the last write to them has returned.
 //  7. An error of a sync seals the file for this process: nothing uncommitted
 //     in it is ever acknowledged, because reading it again proves nothing.
-//     What was committed before stays readable. Running out of space seals
-//     the file only; any other I/O error makes the store read-only.
+//     What was committed before stays readable. A failed sync of a directory
+//     seals every file that is new in it. Running out of space seals the file
+//     only; any other I/O error makes the store read-only. An error of the log
+//     of the map ends the process, because the map shows what was not synced.
 //  8. Every file is named by the map or listed as garbage: its id is entered
 //     as garbage, durably, before it is made, and the first batch that names
 //     it removes the entry. So opening a store after any crash needs no scan
@@ -78,12 +80,12 @@
 //	                                 and no file is left over
 //	crash of the process             the same; opening takes no longer for more   TestKill, TestStartAfterKill
 //	                                 bytes                                        (cmd/infill)
-//	error of a write, of a sync,     the commit fails and nothing of it counts;   TestSweep, TestFault..., TestMapFault...
-//	of opening or removing a file    what was committed stays; the store goes on, (resource: TestFaults)
+//	error of a write, of a sync,     the commit fails and nothing of it counts;   TestSweep, TestProcessEnds,
+//	of opening or removing a file    what was committed stays; the store goes on, fault_test.go (also in resource)
 //	                                 is read-only, or ends the process if the
-//	                                 map could not be synced
-//	full disk                        writes are ErrFull, deletions go on, and     TestSweep, TestFull...
-//	                                 so does everything once there is space
+//	                                 log of the map cannot be written
+//	full disk                        writes are ErrFull, deletions go on, and so  TestSweep, TestMinFree
+//	                                 does everything once there is space again
 //	damaged bytes on the disk        who reads with checksums does not get them;  TestDamage..., TestScrubPace,
 //	                                 what is lost is told, and writing it heals   TestCheck...
 //	a client that stops anywhere     invariants 2 and 4, and nothing is held for  TestInterruptions (resource)

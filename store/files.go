@@ -173,16 +173,39 @@ func (fl *files) sync(df *dataFile) error {
 		return fl.seal(df, err)
 	}
 	df.mu.Lock()
-	df.placed = true
-	df.mu.Unlock()
-	return nil
+	defer df.mu.Unlock()
+	df.placed = df.sealed == nil
+	return df.sealed
 }
 
-// syncDir makes the entries of a directory durable.
+// syncDir makes the entries of a directory durable. An error of the sync
+// seals every file that has its entry there and is not known to be durable:
+// the next sync may succeed without it.
 func (fl *files) syncDir(d int) error {
 	return fl.dirs[d].do(func() error {
-		return fl.check(syncDir(fl.fs, fl.dirPath(d)))
+		dir, err := fl.fs.OpenDir(fl.dirPath(d))
+		if err != nil {
+			return fl.check(err)
+		}
+		err = fl.check(errors.Join(dir.Sync(), dir.Close()))
+		if err != nil {
+			fl.sealDir(d, err)
+		}
+		return err
 	})
+}
+
+// sealDir seals the files of a directory that are new there.
+func (fl *files) sealDir(d int, err error) {
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	for id, df := range fl.open {
+		df.mu.Lock()
+		if dirOf(id) == d && !df.placed {
+			fl.sealLocked(df, err)
+		}
+		df.mu.Unlock()
+	}
 }
 
 // seal marks the file with the first error that it is given, for as long as
@@ -195,11 +218,16 @@ func (fl *files) seal(df *dataFile, err error) error {
 	defer fl.mu.Unlock()
 	df.mu.Lock()
 	defer df.mu.Unlock()
+	fl.sealLocked(df, err)
+	return df.sealed
+}
+
+// sealLocked is seal for a caller that has both locks.
+func (fl *files) sealLocked(df *dataFile, err error) {
 	if df.sealed == nil {
 		df.sealed = fmt.Errorf("file %d is sealed: %w", df.id, err)
 		fl.sealed[df.id] = df.sealed
 	}
-	return df.sealed
 }
 
 // fault returns the mark of a sealed file, or nil.

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 )
 
 // pebbleLogger puts pebble's messages into ours.
-type pebbleLogger struct{ log *slog.Logger }
+type pebbleLogger struct {
+	log   *slog.Logger
+	fatal func(err error) // never returns
+}
 
 func (l pebbleLogger) Infof(format string, args ...any) {
 	l.log.LogAttrs(context.Background(), slog.LevelDebug, "map", slog.String("event", fmt.Sprintf(format, args...)))
@@ -18,9 +20,14 @@ func (l pebbleLogger) Errorf(format string, args ...any) {
 	l.log.LogAttrs(context.Background(), slog.LevelError, "map", slog.String("event", fmt.Sprintf(format, args...)))
 }
 
-// Fatalf ends the process: pebble calls it when the log cannot be synced, and
+// Fatalf does not return: pebble calls it when the map cannot be written, and
 // would take a return for success.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
-	l.Errorf(format, args...)
-	os.Exit(1)
+	l.fatal(fmt.Errorf(format, args...))
+}
+
+// fatal logs why the process cannot go on, and ends it.
+func (o *Options) fatal(reason string, err error) {
+	o.Logger.Error("the process ends", "reason", reason, "err", err)
+	o.exit(1)
 }

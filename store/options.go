@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -77,7 +78,9 @@ type Options struct {
 	// files to the begin of the next, at least. Default: 7 days.
 	ScrubInterval time.Duration
 
-	clock clock // nil: that of the machine
+	clock clock          // nil: that of the machine
+	exit  func(code int) // nil: os.Exit. Never returns
+	retry time.Duration  // after a failure to write a table of the map; 0: a second
 }
 
 func (o *Options) withDefaults() (Options, error) {
@@ -91,9 +94,13 @@ func (o *Options) withDefaults() (Options, error) {
 	if out.clock == nil {
 		out.clock = systemClock{}
 	}
+	if out.exit == nil {
+		out.exit = os.Exit
+	}
 	if out.Logger == nil {
 		out.Logger = slog.Default()
 	}
+	def(&out.retry, time.Second)
 	def(&out.MaxLength, 8<<40)
 	def(&out.MaxRanges, 100_000)
 	def(&out.MinFree, 256<<20)

@@ -113,7 +113,7 @@ func TestReadOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-s.verifyLater(sl)
+		<-s.verifyLater(sl).done
 		if info := describe(sl.pub.Load()); !info.Unverified {
 			t.Errorf("durability %d: %+v", d, info)
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"time"
 
@@ -135,7 +136,8 @@ type change struct {
 	now       time.Time
 	maxRanges int
 	// equal compares the bytes of two places over n bytes, and verify those of
-	// one with their checksums: ErrDamaged.
+	// one with their checksums: ErrDamaged. An error of equal that is
+	// errUnreadable is about b.
 	equal  func(a, b place, n int64) (bool, error)
 	verify func(p place, n int64) error
 }
@@ -257,6 +259,11 @@ func (c *change) place(st, cur *state, r ranges.Range, p place, touched *ranges.
 		}
 		if c.fill || !c.compared(sub, q) {
 			same, err := c.equal(mine, q, sub.Len())
+			if errors.Is(err, errUnreadable) {
+				st.epoch = cur.epoch + 1
+				set(sub, mine)
+				continue
+			}
 			if err != nil {
 				return false, err
 			}

@@ -23,6 +23,7 @@ type Store struct {
 	disk    vfs.FS // Options.FS as it was given: with syncs
 	lock    *pebble.Lock
 	unclean bool // the store was found marked, see unclean.go
+	mapFS   *mapFS
 	db      *pebble.DB
 	files   files
 	header  header
@@ -51,6 +52,11 @@ type Store struct {
 // Open opens the store in dir, making one there if there is none. One
 // process at a time can have it open: ErrLocked. Opening after any crash needs
 // no scan of the data.
+//
+// An error of writing the log of the map ends the process, after a message to
+// Options.Logger: what the map shows then need not be durable. While the store
+// opens, such an error is one of Open, and the directory stays locked until
+// the process ends.
 func Open(dir string, opts *Options) (*Store, error) {
 	o, err := opts.withDefaults()
 	if err != nil {
@@ -115,12 +121,13 @@ func (s *Store) openLocked(dir string, lock *pebble.Lock) error {
 	}
 	cache := pebble.NewCache(s.opts.MapCache)
 	defer cache.Unref()
+	s.mapFS = newMapFS(s)
 	po := &pebble.Options{
-		FS:                 markerFS{s.opts.FS},
+		FS:                 markerFS{s.mapFS},
 		ReadOnly:           s.opts.ReadOnly,
 		Lock:               lock,
 		Cache:              cache,
-		Logger:             pebbleLogger{s.opts.Logger},
+		Logger:             pebbleLogger{s.opts.Logger, s.mapFS.fatal},
 		FormatMajorVersion: pebble.FormatVirtualSSTables,
 		MemTableSize:       16 << 20, // a few seconds of small creations
 	}
@@ -128,7 +135,7 @@ func (s *Store) openLocked(dir string, lock *pebble.Lock) error {
 		// Nearly every request asks for a name, and many for one that is absent.
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
-	db, err := pebble.Open(dir, po)
+	db, err := s.mapFS.open(dir, po)
 	if errors.Is(err, pebble.ErrDBDoesNotExist) {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
@@ -142,6 +149,7 @@ func (s *Store) openLocked(dir string, lock *pebble.Lock) error {
 		open: make(map[fileID]*dataFile), sealed: make(map[fileID]error),
 	}
 	if err := s.start(); err != nil {
+		s.mapFS.close()
 		return errors.Join(err, db.Close())
 	}
 	return nil
@@ -235,6 +243,7 @@ func (s *Store) Close() error {
 	s.stopMender()
 	s.active.Wait()
 	s.files.janitor.close()
+	s.mapFS.close()
 	err := s.db.Close()
 	if err == nil {
 		err = s.settleUnclean()
@@ -260,10 +269,14 @@ func (s *Store) Stat(ctx context.Context, name string) (*Info, error) {
 }
 
 // Writable reports whether the store takes writes: nil, ErrFull below
-// Options.MinFree, or ErrReadOnly.
+// Options.MinFree, ErrReadOnly, or, for as long as the map cannot be written,
+// the reason.
 func (s *Store) Writable() error {
 	if err := s.writable(); err != nil {
 		return err
+	}
+	if err := s.mapFS.writable(); err != nil {
+		return fmt.Errorf("write the map: %w", err)
 	}
 	if s.opts.MinFree < 0 {
 		return nil

@@ -46,6 +46,7 @@ type verifiers struct {
 type verifier struct {
 	again bool          // guarded by verifiers.mu: something was committed since
 	done  chan struct{} // closed when it ends
+	err   error         // why it ended before it had caught up; written before done is closed
 }
 
 func (v *verifiers) stop() {
@@ -55,20 +56,21 @@ func (v *verifiers) stop() {
 	close(v.stopped)
 }
 
-// verifyLater lets the verification of a name catch up, and returns a channel
-// that is closed when it has. The caller uses the slot.
-func (s *Store) verifyLater(sl *slot) <-chan struct{} {
+// verifyLater lets the verification of a name catch up, and returns the one
+// that does. The caller uses the slot.
+func (s *Store) verifyLater(sl *slot) *verifier {
 	vs := &s.verifiers
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
 	if v := vs.running[sl]; v != nil {
 		v.again = true
-		return v.done
+		return v
 	}
 	v := &verifier{done: make(chan struct{})}
 	if vs.closing {
+		v.err = ErrClosed
 		close(v.done)
-		return v.done
+		return v
 	}
 	vs.running[sl] = v
 	s.mu.Lock()
@@ -84,6 +86,7 @@ func (s *Store) verifyLater(sl *slot) <-chan struct{} {
 			vs.mu.Lock()
 			if !v.again || err != nil || vs.closing {
 				delete(vs.running, sl)
+				v.err = err
 				close(v.done)
 				vs.mu.Unlock()
 				return
@@ -92,7 +95,7 @@ func (s *Store) verifyLater(sl *slot) <-chan struct{} {
 			vs.mu.Unlock()
 		}
 	}()
-	return v.done
+	return v
 }
 
 // awaitVerdict waits until the resource is no longer unverified, and returns
@@ -110,10 +113,11 @@ func (s *Store) awaitVerdict(ctx context.Context, sl *slot, id ID) (*Info, error
 		case !st.unverified():
 			return st.info, nil // its bytes were replaced meanwhile
 		}
+		v := s.verifyLater(sl)
 		select {
-		case <-s.verifyLater(sl):
-			if now := sl.pub.Load(); now == st {
-				return st.info, fmt.Errorf("digest of %q could not be verified", sl.name)
+		case <-v.done:
+			if v.err != nil && sl.pub.Load() == st {
+				return st.info, fmt.Errorf("verify digest of %q: %w", sl.name, v.err)
 			}
 		case <-ctx.Done():
 			return st.info, ctx.Err()

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/infill-http/infill/ranges"
@@ -214,7 +215,7 @@ func (w *writer) stageSome(b []byte) (int64, error) {
 					return 0, tx.change.fault(ErrRangeConflict, tx.base, sub)
 				}
 			}
-			if err != nil && !errors.Is(err, ErrDamaged) {
+			if err != nil && !errors.Is(err, ErrDamaged) && !errors.Is(err, errUnreadable) {
 				return 0, err
 			}
 			w.compare = false // from here on the commit does it
@@ -302,7 +303,11 @@ func (w *writer) close() {
 	w.tx.sp.free(ranges.NewSet(w.window.Range))
 }
 
-// matches reports whether the bytes of a place are b. ErrDamaged: they are lost.
+// errUnreadable says that committed bytes cannot be compared with others.
+var errUnreadable = errors.New("cannot read what is committed")
+
+// matches reports whether the bytes of a place are b. ErrDamaged or
+// errUnreadable: nobody knows.
 func (s *Store) matches(p place, b []byte) (bool, error) {
 	if p.kind == placeZero {
 		return allZero(b), nil
@@ -312,6 +317,9 @@ func (s *Store) matches(p place, b []byte) (bool, error) {
 	for len(b) > 0 {
 		old := (*buf)[:min(len(b), len(*buf))]
 		if err := s.readPlace(p, old); err != nil {
+			if unreadable(err) {
+				err = fmt.Errorf("%w: %w", errUnreadable, err)
+			}
 			return false, errors.Join(s.verifyPlace(p, int64(len(old))), err)
 		}
 		if !bytes.Equal(old, b[:len(old)]) {
