@@ -84,7 +84,7 @@
 //	of opening or removing a file    what was committed stays; the store goes on, fault_test.go (also in resource)
 //	                                 is read-only, or ends the process if the
 //	                                 log of the map cannot be written
-//	full disk                        writes are ErrFull, deletions go on, and so  TestSweep, TestMinFree
+//	full disk                        writes are ErrFull, deletions go on, and so  TestSweep
 //	                                 does everything once there is space again
 //	damaged bytes on the disk        who reads with checksums does not get them;  TestDamage..., TestScrubPace,
 //	                                 what is lost is told, and writing it heals   TestCheck...
