@@ -21,8 +21,8 @@ import (
 //	incomplete   |#####|xx|########|....|   ->   |#####|..|########|....|   a hole like any other
 //	complete     |#####|xx|###############|   ->   |#####|..|###############|   complete, and not all of it can be read
 //
-// A write to the hole heals it. It goes to another place: a home file with
-// damaged bytes is not written again.
+// A write to the hole heals it. It goes to another place: the home file is not
+// written again.
 
 // damage is what was found since the store was opened.
 type damage struct {
@@ -178,9 +178,9 @@ func (s *Store) withoutDamage(st *state) (*state, ranges.Set) {
 		next.cut(r)
 	}
 	next.suspect = true
-	if !bad[next.home].Empty() || next.files[next.home] == 0 {
-		next.home, next.homeHigh = 0, 0
-	}
+	// At the place of a hole, the home file may have damaged bytes, or bytes
+	// that were found equal to those in an overlay, with their checksums.
+	next.home, next.homeHigh = 0, 0
 	if !next.complete {
 		next.base, next.baseRange = st.version(), ranges.Range{}
 		next.revision++
@@ -216,6 +216,8 @@ func (s *Store) cut(sl *slot, old *state, b *batch) *state {
 // mend takes damaged bytes of a file out of every resource that names them,
 // and then forgets their checksums.
 func (s *Store) mend(file fileID) error {
+	held := s.files.pin(file)
+	defer s.files.unpinFile(file)
 	for again := true; again; {
 		ids, err := s.naming(file)
 		if err != nil {
@@ -231,6 +233,9 @@ func (s *Store) mend(file fileID) error {
 			}
 			again = again || did
 		}
+	}
+	if named, err := has(s.db, fileKey(kindRef, file)); err != nil || !named && !held {
+		return err // the janitor forgets all of it
 	}
 	return s.dropSums(file, s.damage.in(file))
 }

@@ -636,3 +636,28 @@ func TestDamageHomeRace(t *testing.T) {
 	verifyStore(t, s)
 	closeStore(t, s)
 }
+
+// TestDamageTwice damages the one of two places where the same bytes were
+// written at the same time. The other one is not written again.
+func TestDamageTwice(t *testing.T) {
+	body := pattern(1000)
+	s := openMem(t, vfs.NewMem(), Options{})
+	first := begin(t, s, "/a", TxOptions{})
+	second := begin(t, s, "/a", TxOptions{})
+	for _, tx := range []*Tx{first, second} {
+		if _, err := tx.WriteFrom(strings.NewReader(body), 0, 1000, 2000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := first.WriteFrom(strings.NewReader("x"), 1500, 1, 2000); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, second)
+	commit(t, first)
+	_, p, _ := s.slots["/a"].pub.Load().extents.First()
+	flip(t, s.opts.FS, s.files.path(p.file), p.off)
+	scrubNow(t, s)
+	fillWith(t, s, "/a", body, 2000, ranges.Range{End: 1000})
+	verifyStore(t, s)
+	closeStore(t, s)
+}

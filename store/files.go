@@ -279,11 +279,12 @@ func (fl *files) check(err error) error {
 	return fmt.Errorf("%w: %w", ErrReadOnly, err)
 }
 
-// pin keeps a file from being removed.
-func (fl *files) pin(id fileID) {
+// pin keeps a file from being removed, and reports whether somebody else does.
+func (fl *files) pin(id fileID) (held bool) {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
 	fl.pins[id]++
+	return fl.pins[id] > 1
 }
 
 func (fl *files) unpinFile(id fileID) {

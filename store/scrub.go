@@ -163,7 +163,7 @@ func (s *Store) scrubFile(pass *scrubPass, id fileID) error {
 			if err := s.pace(pass, piece.n); err != nil {
 				return err
 			}
-			if s.damage.in(id).Overlaps(piece.bytes()) {
+			if s.damage.in(id).Covers(piece.bytes()) {
 				continue // the mender is at it
 			}
 			pass.bytes += piece.n
