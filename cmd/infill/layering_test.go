@@ -20,7 +20,9 @@ var layers = map[string][]string{
 	"resource":               {"byteranges", "store", "ranges", "resource/internal/pace", "github.com/klauspost/compress", "github.com/dunglas/httpsfv"},
 	"resource/server":        {"resource/internal/pace", "golang.org/x"},
 	"spec":                   {},
-	"cmd/infill": {"resource", "resource/server", "byteranges", "store",
+	"cmd/infill/internal/bench": {"byteranges", "github.com/dustin/go-humanize",
+		"github.com/HdrHistogram/hdrhistogram-go", "github.com/aws/aws-sdk-go-v2"},
+	"cmd/infill": {"resource", "resource/server", "byteranges", "store", "cmd/infill/internal/bench",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/dustin/go-humanize"},
 }
 
@@ -70,8 +72,8 @@ func TestLayering(t *testing.T) {
 // local returns the path of a package of this module inside it, others as they are.
 func local(pkg string) string { return strings.TrimPrefix(pkg, module+"/") }
 
-// below returns the packages of this module that pkg may reach. The tests of spec
-// run the whole server.
+// below returns the packages of this module that pkg may reach. The tests of spec and
+// of the load generator run the whole server.
 func below(pkg string) []string {
 	var list []string
 	for _, imp := range layers[pkg] {
@@ -79,8 +81,11 @@ func below(pkg string) []string {
 			list = append(append(list, imp), below(imp)...)
 		}
 	}
-	if pkg == "spec" {
+	switch pkg {
+	case "spec":
 		list = append(below("cmd/infill"), list...)
+	case "cmd/infill/internal/bench":
+		list = append(append(below("resource"), "resource", "resource/server"), list...)
 	}
 	return list
 }

@@ -95,7 +95,7 @@ func rootCommand() *cobra.Command {
 		return &usageError{cmd.CommandPath(), err}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), checkCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), benchCommand(), versionCommand())
 	return root
 }
 
