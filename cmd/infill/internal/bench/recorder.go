@@ -62,6 +62,11 @@ func (r *recorder) done(ctx context.Context, start time.Time, n int64, err error
 		}
 		return
 	}
+	r.record(took, n)
+}
+
+// record records an operation that succeeded.
+func (r *recorder) record(took time.Duration, n int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ops++

@@ -171,7 +171,7 @@ func (w *WorkloadReport) text(b *strings.Builder, targets []Target) {
 			fmt.Fprintf(b, "  %c  %s (%s)\n", 'A'+i, r.Reason, targets[i].Protocol)
 		}
 		for _, kind := range slices.Sorted(maps.Keys(r.Errors)) {
-			fmt.Fprintf(b, "  %c  error %s: %d times\n", 'A'+i, kind, r.Errors[kind])
+			fmt.Fprintf(b, "  %c  error %s: %d\n", 'A'+i, kind, r.Errors[kind])
 		}
 		if r.First != "" {
 			fmt.Fprintf(b, "  %c  the first one: %s\n", 'A'+i, r.First)

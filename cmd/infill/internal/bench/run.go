@@ -75,7 +75,7 @@ func runWorkload(ctx context.Context, c *Config, name string, targets []*target)
 			s.round = nil
 		}
 	}
-	for n := range c.Rounds {
+	for n := 0; n < c.Rounds && ctx.Err() == nil; n++ {
 		for k := range sides {
 			// The first one goes second in every other round: A B, B A, A B.
 			k = (k + n) % len(sides)

@@ -42,17 +42,21 @@ func newTarget(t Target, c *Config, prefix string) (*target, error) {
 // probe finds out whether the target can be used: whether a resource can be made
 // and deleted.
 func (t *target) probe(ctx context.Context) error {
+	ctx, cancel := outlast(ctx, grace)
+	defer cancel()
 	c := t.clients[0]
 	if err := t.driver.open(ctx, c); err != nil {
 		return fmt.Errorf("%s (%s): %w", t.URL, t.Protocol, err)
 	}
-	if _, err := t.driver.create(ctx, c, t.name(), 1); err != nil {
-		return fmt.Errorf("%s (%s): cannot make a resource: %w", t.URL, t.Protocol, err)
+	_, err := t.driver.create(ctx, c, t.name(), 1)
+	if err != nil {
+		err = fmt.Errorf("%s (%s): cannot make a resource: %w", t.URL, t.Protocol, err)
 	}
-	if err := t.leave(ctx); err != nil {
-		return fmt.Errorf("%s (%s): cannot delete a resource: %w", t.URL, t.Protocol, err)
+	// It may be there although it is not as it should be.
+	if lerr := t.leave(ctx); lerr != nil && err == nil {
+		err = fmt.Errorf("%s (%s): cannot delete a resource: %w", t.URL, t.Protocol, lerr)
 	}
-	return nil
+	return err
 }
 
 // name returns a name that was not used before. It has no "/", so that nothing has
