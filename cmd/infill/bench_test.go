@@ -2,20 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -23,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"github.com/infill-http/infill/cmd/infill/internal/bench"
 	"github.com/infill-http/infill/resource"
 	"github.com/infill-http/infill/resource/server"
 	"github.com/infill-http/infill/store"
@@ -39,31 +36,6 @@ const (
 	benchSegment = 8 << 20
 	benchClients = 8
 )
-
-// pattern is what the clients send, over and over: random, so that nothing
-// on the way can make it smaller.
-var pattern = sync.OnceValue(func() []byte {
-	b := make([]byte, 1<<20)
-	rng := rand.New(rand.NewPCG(1, 2))
-	for i := 0; i < len(b); i += 8 {
-		binary.LittleEndian.PutUint64(b[i:], rng.Uint64())
-	}
-	return b
-})
-
-// repeated reads the pattern from an offset on.
-type repeated struct{ off, left int64 }
-
-func (r *repeated) Read(p []byte) (int, error) {
-	if r.left == 0 {
-		return 0, io.EOF
-	}
-	b := pattern()
-	n := copy(p[:min(int64(len(p)), r.left)], b[r.off%int64(len(b)):])
-	r.off += int64(n)
-	r.left -= int64(n)
-	return n, nil
-}
 
 // serve runs a handler as infill does, or plainly, and returns its address.
 func serveBench(b *testing.B, h http.Handler, plain bool) string {
@@ -136,7 +108,7 @@ func serveBare(b *testing.B) string { return serveBench(b, bareHandler{b.TempDir
 func send(method, url string, size, off int64, header ...string) error {
 	var body io.Reader
 	if size > 0 {
-		body = &repeated{off, size}
+		body = bench.NewContent(uint64(off)/8, size)
 	}
 	req, err := http.NewRequest(method, url, body)
 	if err != nil {
@@ -174,14 +146,9 @@ func versus(b *testing.B, size int64, bare, infill func(round int) error) {
 			rates[k] = append(rates[k], float64(size)/(1<<20)/time.Since(start).Seconds())
 		}
 	}
-	b.ReportMetric(median(rates[0]), "bare-MiB/s")
-	b.ReportMetric(median(rates[1]), "infill-MiB/s")
-	b.ReportMetric(median(rates[1])/median(rates[0]), "ratio")
-}
-
-func median(v []float64) float64 {
-	slices.Sort(v)
-	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+	b.ReportMetric(bench.Median(rates[0]), "bare-MiB/s")
+	b.ReportMetric(bench.Median(rates[1]), "infill-MiB/s")
+	b.ReportMetric(bench.Median(rates[1])/bench.Median(rates[0]), "ratio")
 }
 
 func BenchmarkPut(b *testing.B) {
@@ -203,7 +170,7 @@ func BenchmarkPatch(b *testing.B) {
 // the time of the benchmark, so that the disk does not fill up.
 func patch(url string, size int64) error {
 	head := fmt.Sprintf("Content-Range: bytes 0-%d/%d\r\n\r\n", size-1, size)
-	req, err := http.NewRequest("PATCH", url, io.MultiReader(strings.NewReader(head), &repeated{0, size}))
+	req, err := http.NewRequest("PATCH", url, io.MultiReader(strings.NewReader(head), bench.NewContent(0, size)))
 	if err != nil {
 		return err
 	}

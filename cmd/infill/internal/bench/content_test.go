@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -64,6 +65,33 @@ func TestSendToFails(t *testing.T) {
 	n, err := c.sendTo(&failingWriter{1000}, 1<<20)
 	if n != 1000 || err != errFull || c.size() != 1<<20-1000 {
 		t.Errorf("sent %d, %v, and %d are left", n, err, c.size())
+	}
+}
+
+// TestReadFrom checks that a limit is kept, and what is left of both.
+func TestReadFrom(t *testing.T) {
+	near, far := net.Pipe()
+	defer far.Close()
+	got := make(chan []byte, 1)
+	go func() {
+		b, _ := io.ReadAll(far)
+		got <- b
+	}()
+	body := newContent(1, 100)
+	want, err := io.ReadAll(newContent(1, 30))
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited := &io.LimitedReader{R: body, N: 30}
+	if n, err := (conn{near}).ReadFrom(limited); n != 30 || err != nil || limited.N != 0 || body.size() != 70 {
+		t.Errorf("sent %d, %v; limit is %d, %d are left", n, err, limited.N, body.size())
+	}
+	if n, err := (conn{near}).ReadFrom(bytes.NewReader(want)); n != 30 || err != nil {
+		t.Errorf("sent %d, %v", n, err)
+	}
+	near.Close()
+	if !bytes.Equal(<-got, slices.Concat(want, want)) {
+		t.Error("other bytes arrived")
 	}
 }
 

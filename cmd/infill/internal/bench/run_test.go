@@ -352,6 +352,28 @@ func TestLeft(t *testing.T) {
 	}
 }
 
+// TestBusy checks that what is locked by an upload that was cut off is tried to be
+// deleted again.
+func TestBusy(t *testing.T) {
+	var deletes atomic.Int64
+	url := serveInfill(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodDelete && deletes.Add(1) == 1 {
+				w.WriteHeader(http.StatusLocked)
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	c := small(Target{url, "infill"})
+	c.Workloads, c.Rounds = []string{"put"}, 1
+	run(t, c)
+	if n := deletes.Load(); n != 3 {
+		t.Errorf("%d times DELETE, want 3", n)
+	}
+	wantEmpty(t, url)
+}
+
 // TestInterrupt ends Run in the middle of each workload, and of its preparation, and
 // checks that nothing is left.
 func TestInterrupt(t *testing.T) {
