@@ -144,9 +144,10 @@ func (t *target) all(f func(c *client)) {
 	wg.Wait()
 }
 
-// repeat returns a round in which every client does op again and again for d. An
-// operation that was begun is not interrupted at the end. op returns the bytes that
-// it moved.
+// repeat returns a round in which every client does op again and again for d, and at
+// least once. An operation that was begun goes on at the end, and for a while even if
+// ctx ends: what an interrupted request makes could come after its deletion. op
+// returns the bytes that it moved.
 func (t *target) repeat(d time.Duration, op func(ctx context.Context, c *client) (int64, error)) round {
 	return func(ctx context.Context, r *recorder) error {
 		lasting, cancel := outlast(ctx, grace)
@@ -155,11 +156,11 @@ func (t *target) repeat(d time.Duration, op func(ctx context.Context, c *client)
 		t.all(func(c *client) {
 			for ctx.Err() == nil && !r.hopeless() {
 				start := time.Now()
-				if !start.Before(end) {
-					return
-				}
 				n, err := op(lasting, c)
 				r.done(lasting, start, n, err)
+				if time.Now().After(end) {
+					return
+				}
 			}
 		})
 		return ctx.Err()
