@@ -65,7 +65,7 @@ func (s *Store) Check(ctx context.Context, opts CheckOptions) (*CheckReport, err
 	defer c.snap.Close()
 	for _, step := range []func() error{
 		c.checkHeader, c.checkNames, c.checkResources, c.checkRefs, c.checkVerdicts,
-		c.checkIdle, c.checkSums, c.checkFiles, c.checkData,
+		c.checkIdle, c.checkSums, c.checkInline, c.checkFiles, c.checkData,
 	} {
 		if err := step(); err != nil {
 			return &c.report, fmt.Errorf("check store: %w", err)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,7 +27,7 @@ func (s *Store) check(ctx context.Context, data bool) error {
 	return errors.Join(faults...)
 }
 
-// dataFiles returns the ids of all data files.
+// dataFiles returns the ids of all data files, and of the inline files.
 func dataFiles(s *Store) ([]fileID, error) {
 	var all []fileID
 	for d := range s.files.dirs {
@@ -36,7 +37,12 @@ func dataFiles(s *Store) ([]fileID, error) {
 		}
 		all = append(all, ids...)
 	}
-	return all, nil
+	err := s.scan(kindInline, func(key, _ []byte) {
+		if id := fileID(binary.BigEndian.Uint64(key[1:])); !slices.Contains(all, id) {
+			all = append(all, id)
+		}
+	})
+	return all, err
 }
 
 // verifyStore is verify for tests that expect nothing to be wrong.

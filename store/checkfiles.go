@@ -82,6 +82,27 @@ func (c *checker) checkSums() error {
 	})
 }
 
+// checkInline verifies that bytes in the map are of files that exist.
+func (c *checker) checkInline() error {
+	var last fileID
+	return c.each(kindInline, func(key, _ []byte) error {
+		if len(key) != 8+8 {
+			c.contradiction("inline key %x", key)
+			return nil
+		}
+		file := fileID(binary.BigEndian.Uint64(key))
+		if file == last {
+			return nil
+		}
+		last = file
+		named, garbage, err := known(c.snap, file)
+		if err == nil && !named && !garbage {
+			c.contradiction("bytes of inline file %d, which is forgotten", file)
+		}
+		return err
+	})
+}
+
 // checkFiles verifies that every file is named or listed as garbage (invariant 8).
 func (c *checker) checkFiles() error {
 	for d := range c.s.files.dirs {

@@ -122,11 +122,24 @@ func (c *checker) checkResource(st *state) error {
 		}
 	}
 	ends := make(map[fileID]int64)
+	inline := make(map[fileID]bool)
 	for r, p := range st.extents.All() {
 		fault := Fault{Kind: FaultMap, Name: rec.name, ID: rec.id, Range: r}
-		if p.kind != placeFile {
+		if p.kind == placeZero {
 			if !rec.complete {
 				fault.Reason = "zeros in an incomplete resource"
+				c.fault(fault)
+			}
+			continue
+		}
+		if p.kind == placeInline {
+			inline[p.file] = true
+			have, err := c.s.files.eachInline(c.snap, p.file, ranges.Range{Start: p.off, End: p.off + r.Len()}, func(int64, []byte) {})
+			if err != nil {
+				return err
+			}
+			if have < r.Len() {
+				fault.Kind, fault.Reason = FaultMissing, fmt.Sprintf("%d of its bytes are not in the map", r.Len()-have)
 				c.fault(fault)
 			}
 			continue
@@ -141,7 +154,12 @@ func (c *checker) checkResource(st *state) error {
 			return err
 		}
 	}
-	c.refs += int64(len(ends))
+	c.refs += int64(len(ends) + len(inline))
+	for file := range inline {
+		if _, err := c.checkRef(st, file); err != nil {
+			return err
+		}
+	}
 	short := make(map[fileID]badBytes)
 	for file, end := range ends {
 		bad, err := c.checkNamed(st, file, end)
@@ -190,13 +208,36 @@ func (c *checker) checkCovered(fault Fault, p place) error {
 // as it has to be, and neither forgotten nor listed as garbage. It returns
 // what is missing of the file.
 func (c *checker) checkNamed(st *state, file fileID, end int64) (badBytes, error) {
-	ref, err := getFrom(c.snap, refKey(file, st.id))
+	ref, err := c.checkRef(st, file)
 	if err != nil {
 		return badBytes{}, err
 	}
+	info, err := c.s.opts.FS.Stat(c.s.files.path(file))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if now, err := has(c.s.db, fileKey(kindRef, file)); err != nil || !now && ref {
+			return badBytes{}, err // removed since the snapshot
+		}
+		return badBytes{FaultMissing, ranges.NewSet(ranges.Range{End: end}), "the file does not exist"}, nil
+	case err != nil:
+		return badBytes{}, err
+	case info.Size() < end:
+		gone := ranges.NewSet(ranges.Range{Start: info.Size(), End: end})
+		return badBytes{FaultMissing, gone, fmt.Sprintf("the file ends at %d", info.Size())}, nil
+	}
+	return badBytes{}, nil
+}
+
+// checkRef verifies that a file which a resource names is neither forgotten
+// nor listed as garbage, and reports whether there is a reference.
+func (c *checker) checkRef(st *state, file fileID) (bool, error) {
+	ref, err := getFrom(c.snap, refKey(file, st.id))
+	if err != nil {
+		return false, err
+	}
 	garbage, err := getFrom(c.snap, fileKey(kindGarbage, file))
 	if err != nil {
-		return badBytes{}, err
+		return false, err
 	}
 	fault := Fault{Kind: FaultMap, Name: st.name, ID: st.id, File: dataPath(file)}
 	switch {
@@ -210,20 +251,7 @@ func (c *checker) checkNamed(st *state, file fileID, end int64) (badBytes, error
 	if fault.Reason != "" {
 		c.fault(fault)
 	}
-	info, err := c.s.opts.FS.Stat(c.s.files.path(file))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if now, err := has(c.s.db, fileKey(kindRef, file)); err != nil || !now && ref != nil {
-			return badBytes{}, err // removed since the snapshot
-		}
-		return badBytes{FaultMissing, ranges.NewSet(ranges.Range{End: end}), "the file does not exist"}, nil
-	case err != nil:
-		return badBytes{}, err
-	case info.Size() < end:
-		gone := ranges.NewSet(ranges.Range{Start: info.Size(), End: end})
-		return badBytes{FaultMissing, gone, fmt.Sprintf("the file ends at %d", info.Size())}, nil
-	}
-	return badBytes{}, nil
+	return ref != nil, nil
 }
 
 // checkAwaiting verifies that a resource is listed for its verdict if, and

@@ -50,10 +50,11 @@ type files struct {
 // write to it at present. Bytes are written at offsets that their writers
 // own, so writes need no lock; syncs are grouped.
 type dataFile struct {
-	id    fileID
-	f     vfs.File
-	users int // guarded by files.mu
-	group group
+	id     fileID
+	f      vfs.File
+	inline bool // its bytes are in the map; f is nil
+	users  int  // guarded by files.mu
+	group  group
 
 	mu     sync.Mutex // lock order: files.mu, mu
 	placed bool       // the directory entry is durable
@@ -145,8 +146,10 @@ func (fl *files) release(df *dataFile) {
 	defer fl.mu.Unlock()
 	if df.users--; df.users == 0 {
 		delete(fl.open, df.id)
-		// Everything that counts was synced before; a fault in closing loses nothing.
-		df.f.Close()
+		if !df.inline {
+			// Everything that counts was synced before; a fault in closing loses nothing.
+			df.f.Close()
+		}
 	}
 	fl.unpinLocked(df.id)
 }
@@ -154,6 +157,9 @@ func (fl *files) release(df *dataFile) {
 // sync makes all writes to the file that returned before the call durable,
 // and its directory entry.
 func (fl *files) sync(df *dataFile) error {
+	if df.inline {
+		return nil // the commit does that
+	}
 	err := df.group.do(func() error {
 		if err := df.fault(); err != nil {
 			return err
@@ -239,6 +245,9 @@ func (df *dataFile) fault() error {
 
 // write writes b at off, which the caller owns.
 func (fl *files) write(df *dataFile, b []byte, off int64) error {
+	if df.inline {
+		return fl.writeInline(df.id, b, off)
+	}
 	n, err := df.f.WriteAt(b, off)
 	if err == nil && n < len(b) {
 		err = fmt.Errorf("short write of %d bytes", len(b))

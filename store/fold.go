@@ -100,7 +100,7 @@ func (s *Store) churned(sl *slot, st *state, n int64) {
 	sl.churn += n
 	// What a fold could not join is not tried again before it has grown by half.
 	many := st.extents.Len() > max(s.opts.FoldExtents, sl.folded+sl.folded/2)
-	if !many && len(st.files) <= foldFiles && sl.churn < max(foldChurn, st.length/4) {
+	if !many && st.inlined <= s.opts.inlined(foldInline) && len(st.files) <= foldFiles && sl.churn < max(foldChurn, st.length/4) {
 		return
 	}
 	sl.churn, sl.folded = 0, st.extents.Len()
@@ -176,7 +176,7 @@ func (s *Store) foldable(st *state) ranges.Set {
 		}
 	}
 	for r, p := range st.extents.All() {
-		if p.kind == placeFile && victims[p.file] {
+		if victims[p.file] || p.kind == placeInline && st.inlined > s.opts.inlined(foldInline) {
 			fold.Add(r)
 		}
 	}

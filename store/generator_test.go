@@ -37,6 +37,9 @@ func (g *generator) open() op {
 		o = append(o, fmt.Sprintf("fold=%d", 1+g.rng.IntN(6)))
 	}
 	if g.odds(2) {
+		o = append(o, fmt.Sprintf("inline=%d", 1+g.rng.Int64N(4*g.unit)))
+	}
+	if g.odds(2) {
 		o = append(o, "age=960")
 	}
 	if g.odds(4) {

@@ -82,6 +82,14 @@ func (j *janitor) sweep(ids []fileID) {
 	b := j.fl.db.NewBatch()
 	dirs := make(map[int]bool)
 	for _, id := range ids {
+		if inline, err := has(j.fl.db, fileKey(kindInline, id)); err == nil && inline {
+			if err := deletePrefix(j.fl.db, b, fileKey(kindInline, id)); err != nil {
+				log.Error("cannot remove inline file", "file", uint64(id), "err", err)
+				continue
+			}
+			b.Delete(fileKey(kindGarbage, id), nil)
+			continue
+		}
 		if err := j.fl.fs.Remove(j.fl.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			log.Error("cannot remove data file", "file", uint64(id), "err", err)
 			continue

@@ -45,12 +45,12 @@ import (
 //	+-----+----------+---------+
 //	| 'x' | time (8) | id (16) |          -> name: incomplete, and not idle since before that time (expire.go)
 //	+-----+----------+---------+
+//	+-----+----------+------------+
+//	| 'i' | file (8) | offset (8) |      -> bytes of an inline file (inline.go)
+//	+-----+----------+------------+
 //	+-----+
 //	| 's' |                              -> how far the scrub is (scrub.go)
 //	+-----+
-//
-// A kind that is reserved: 'i' (file 8, offset 8) for the bytes of inline
-// extents.
 const (
 	kindHeader  = 0x00
 	kindNextID  = 0x01
@@ -64,6 +64,7 @@ const (
 	kindVerify  = 'v'
 	kindIdle    = 'x'
 	kindScrub   = 's'
+	kindInline  = 'i'
 )
 
 // formatVersion is the version of everything that this package writes.
@@ -115,7 +116,7 @@ func upperBound(prefix []byte) []byte {
 // encodeExtent encodes the value of an extent key; the offset is in the key.
 func encodeExtent(n int64, p place) []byte {
 	b := binary.AppendUvarint([]byte{byte(p.kind)}, uint64(n))
-	if p.kind == placeFile {
+	if p.kind != placeZero {
 		b = binary.AppendUvarint(b, uint64(p.file))
 		b = binary.AppendUvarint(b, uint64(p.off))
 	}
@@ -133,13 +134,13 @@ func decodeExtent(key, value []byte) (ranges.Range, place, error) {
 	n := d.uvarint()
 	switch p.kind {
 	case placeZero:
-	case placeFile:
+	case placeFile, placeInline:
 		p.file = fileID(d.uvarint())
 		p.off = d.offset()
 	default:
 		d.bad = true
 	}
-	if p.kind == placeFile && (p.file == 0 || n > uint64(math.MaxInt64-p.off)) {
+	if p.kind != placeZero && (p.file == 0 || n > uint64(math.MaxInt64-p.off)) {
 		d.bad = true
 	}
 	if d.bad || len(d.b) > 0 || n == 0 || start > math.MaxInt64 || n > math.MaxInt64-start {

@@ -57,6 +57,9 @@ type Options struct {
 	CacheExtents int
 	// MapCache is the size in bytes of the block cache of the map. Default: 64 MiB.
 	MapCache int64
+	// InlineSize is the size in bytes up to which a write is kept in the map,
+	// at most 256 KiB. Default: 16 KiB; negative: none.
+	InlineSize int
 	// FoldExtents is the number of extents in a complete resource above
 	// which half of them are folded in the background. Default: 131,072;
 	// negative: never fold.
@@ -110,6 +113,7 @@ func (o *Options) withDefaults() (Options, error) {
 	def(&out.CacheExtents, 1_000_000)
 	def(&out.MapCache, 64<<20)
 	def(&out.FoldExtents, 128<<10)
+	def(&out.InlineSize, 16<<10)
 	def(&out.ScrubInterval, 7*24*time.Hour)
 
 	var errs []error
@@ -127,6 +131,7 @@ func (o *Options) withDefaults() (Options, error) {
 	bad(out.CacheExtents < 0, "negative CacheExtents %d", out.CacheExtents)
 	bad(out.MapCache < 0, "negative MapCache %d", out.MapCache)
 	bad(out.IncompleteMaxAge != 0 && out.IncompleteMaxAge < time.Second, "IncompleteMaxAge %v is below a second", out.IncompleteMaxAge)
+	bad(out.InlineSize > 256<<10, "InlineSize %d is more than 256 KiB", out.InlineSize)
 	bad(out.ScrubRate < 0, "negative ScrubRate %d", out.ScrubRate)
 	bad(out.ScrubInterval < 0, "negative ScrubInterval %v", out.ScrubInterval)
 	return out, errors.Join(errs...)

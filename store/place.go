@@ -9,7 +9,8 @@ const (
 	// placeZero: nowhere; the bytes are zeros, from an extension of a
 	// complete resource.
 	placeZero placeKind = 2
-	// placeInline, in the map itself, is 3 in the format and not written yet.
+	// placeInline: in the map itself, in an inline file, at an offset of that.
+	placeInline placeKind = 3
 )
 
 // A place is where the bytes of an extent begin. It is the value type of the
@@ -22,7 +23,7 @@ type place struct {
 
 // Cut implements [ranges.Value].
 func (p place) Cut(n int64) place {
-	if p.kind == placeFile {
+	if p.kind != placeZero {
 		p.off += n
 	}
 	return p

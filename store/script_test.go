@@ -113,6 +113,7 @@ func (sc *script) options(o op) {
 		CacheExtents:     int(o.option("cache", 0)),
 		MapCache:         o.option("mapcache", 0),
 		FoldExtents:      int(o.option("fold", -1)),
+		InlineSize:       int(o.option("inline", -1)),
 		MaxRanges:        int(o.option("ranges", 0)),
 		MaxLength:        o.option("max", 0),
 		// Nothing but what the script asks for is committed.

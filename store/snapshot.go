@@ -184,6 +184,9 @@ func (sn plainReader) read(p place, b []byte) error {
 		clear(b)
 		return nil
 	}
+	if p.kind == placeInline {
+		return sn.s.files.readInline(p, b)
+	}
 	if err := sn.s.damage.spared(p, int64(len(b))); err != nil {
 		return err
 	}
@@ -217,6 +220,9 @@ func (s *Store) readPlace(p place, b []byte) error {
 	if p.kind == placeZero {
 		clear(b)
 		return nil
+	}
+	if p.kind == placeInline {
+		return s.files.readInline(p, b)
 	}
 	if err := s.damage.spared(p, int64(len(b))); err != nil {
 		return err

@@ -32,16 +32,17 @@ type space struct {
 	home     region
 	high     int64      // end of the home bytes that were ever committed
 	reserved ranges.Set // home bytes that a transaction in flight writes
-	overlay  region
-	next     int64 // end of the overlay bytes handed out
+	overlay  appended
+	inline   appended
 }
 
 // A region is a data file that a space writes to: open while transactions
 // use the space, known by its id between them.
 type region struct {
-	id    fileID
-	df    *dataFile // nil: not open
-	named bool      // a published state has named it, so commits decide when it goes
+	id     fileID
+	df     *dataFile // nil: not open
+	inline bool      // an inline file
+	named  bool      // a published state has named it, so commits decide when it goes
 }
 
 // overlaySize is the size in bytes from which on an overlay file is left for
@@ -52,7 +53,9 @@ const overlaySize = 256 << 20
 // sealed file is given up for a new one.
 func (r *region) open(fl *files) (df *dataFile, fresh bool, err error) {
 	if r.df == nil && r.id != 0 {
-		if r.df, err = fl.acquire(r.id, r.named); err != nil {
+		if r.inline {
+			r.df = fl.acquireInline(r.id)
+		} else if r.df, err = fl.acquire(r.id, r.named); err != nil {
 			return nil, false, err
 		}
 	}
@@ -60,7 +63,12 @@ func (r *region) open(fl *files) (df *dataFile, fresh bool, err error) {
 		return r.df, false, nil
 	}
 	r.abandon(fl)
-	if r.df, err = fl.make(); err != nil {
+	if r.inline {
+		r.df, err = fl.makeInline()
+	} else {
+		r.df, err = fl.make()
+	}
+	if err != nil {
 		return nil, false, err
 	}
 	r.id = r.df.id
@@ -81,7 +89,7 @@ func (r *region) close(fl *files, st *state) {
 		r.df = nil
 	}
 	if st == nil || st.files[r.id] == 0 {
-		*r = region{}
+		*r = region{inline: r.inline}
 	}
 }
 
@@ -90,7 +98,40 @@ func (r *region) abandon(fl *files) {
 	if r.df != nil {
 		fl.release(r.df)
 	}
-	*r = region{}
+	*r = region{inline: r.inline}
+}
+
+// An appended is a region whose bytes are handed out in order.
+type appended struct {
+	region
+	next int64 // end of the bytes handed out
+	size int64 // from which on a file is left for a new one
+}
+
+// append hands out the next n bytes. The file is held for the caller.
+func (a *appended) append(fl *files, n int64) (*dataFile, int64, error) {
+	if a.next >= a.size {
+		a.close(fl, nil)
+	}
+	df, fresh, err := a.open(fl)
+	if err != nil {
+		return nil, 0, err
+	}
+	if fresh {
+		a.next = 0
+	}
+	fl.hold(df)
+	off := a.next
+	a.next += n
+	return df, off, nil
+}
+
+func newSpace(fl *files, id ID) *space {
+	return &space{
+		files: fl, id: id,
+		overlay: appended{size: overlaySize},
+		inline:  appended{size: fl.opts.inlined(maxInline), region: region{inline: true}},
+	}
 }
 
 // published takes in a state that is published now. A file that was named and
@@ -114,6 +155,7 @@ func (sp *space) published(st *state) {
 	}
 	sp.home.published(sp.files, st)
 	sp.overlay.published(sp.files, st)
+	sp.inline.published(sp.files, st)
 	if st.home != 0 && st.home == sp.home.id {
 		sp.high = max(sp.high, st.homeHigh)
 	}
@@ -167,8 +209,9 @@ type window struct {
 }
 
 // place decides where the first bytes of want go, as far as the answer is the
-// same for all of them. The file is held for the caller.
-func (sp *space) place(sl *slot, want ranges.Range) (window, error) {
+// same for all of them; small says that they are all of a small write. The
+// file is held for the caller.
+func (sp *space) place(sl *slot, want ranges.Range, small bool) (window, error) {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
 	st := sl.pub.Load()
@@ -180,6 +223,13 @@ func (sp *space) place(sl *slot, want ranges.Range) (window, error) {
 	}
 	if sp.gone {
 		return window{}, ErrReplaced
+	}
+	if small && (st == nil || st.inlined+want.Len() <= sp.files.opts.inlined(maxInline)) {
+		df, off, err := sp.inline.append(sp.files, want.Len())
+		if err != nil {
+			return window{}, err
+		}
+		return window{want, place{placeInline, df.id, off}, df, false}, nil
 	}
 	part, free := sp.hole(st, want)
 	if free {
@@ -194,7 +244,7 @@ func (sp *space) place(sl *slot, want ranges.Range) (window, error) {
 		sp.reserved.Add(part)
 		return window{part, place{placeFile, df.id, part.Start}, df, true}, nil
 	}
-	df, off, err := sp.appendLocked(part.Len())
+	df, off, err := sp.overlay.append(sp.files, part.Len())
 	if err != nil {
 		return window{}, err
 	}
@@ -205,24 +255,7 @@ func (sp *space) place(sl *slot, want ranges.Range) (window, error) {
 func (sp *space) append(n int64) (*dataFile, int64, error) {
 	sp.mu.Lock()
 	defer sp.mu.Unlock()
-	return sp.appendLocked(n)
-}
-
-func (sp *space) appendLocked(n int64) (*dataFile, int64, error) {
-	if sp.next >= overlaySize {
-		sp.overlay.close(sp.files, nil)
-	}
-	df, fresh, err := sp.overlay.open(sp.files)
-	if err != nil {
-		return nil, 0, err
-	}
-	if fresh {
-		sp.next = 0
-	}
-	sp.files.hold(df)
-	off := sp.next
-	sp.next += n
-	return df, off, nil
+	return sp.overlay.append(sp.files, n)
 }
 
 // hole returns the first part of want, and whether its home bytes are free:
@@ -284,6 +317,7 @@ func (sl *slot) leave(sp *space) {
 	}
 	sp.home.close(sp.files, st)
 	sp.overlay.close(sp.files, st)
+	sp.inline.close(sp.files, st)
 	if st == nil && sl.space == sp {
 		sl.space = nil
 	}
@@ -294,11 +328,11 @@ func (sl *slot) leave(sp *space) {
 func (s *Store) spaceFor(sl *slot, st *state) *space {
 	sp := sl.space
 	if sp == nil {
-		sp = &space{files: &s.files}
 		if st == nil {
-			sp.id = newID()
+			sp = newSpace(&s.files, newID())
 		} else {
-			sp.id, sp.born = st.id, true
+			sp = newSpace(&s.files, st.id)
+			sp.born = true
 			sp.home = region{id: st.home, named: st.home != 0}
 			sp.high = st.homeHigh
 		}

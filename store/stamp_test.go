@@ -377,6 +377,7 @@ func TestConcurrentStamps(t *testing.T) {
 			}
 			st.opts = Options{
 				BufferSize: 4 << 10, FoldExtents: 8, CacheExtents: 1, MapCache: 1, IncompleteMaxAge: 30 * time.Minute, clock: st.clock,
+				InlineSize: []int{-1, stampCell, 4 * stampCell}[seed%3],
 			}
 			st.s = openMem(t, st.mem, st.opts)
 			kept := put(t, st.s, stampNames[0], string(make([]byte, stampSize)))

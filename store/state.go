@@ -16,6 +16,7 @@ type state struct {
 	record
 	extents ranges.Map[place]
 	covered ranges.Set       // the ranges of extents, merged whatever their places
+	inlined int64            // bytes of inline extents
 	files   map[fileID]int64 // bytes that extents name in each file; never 0
 	maxAge  time.Duration    // Options.IncompleteMaxAge
 	info    *Info            // set by seal
@@ -39,7 +40,10 @@ func (st *state) put(r ranges.Range, p place) {
 	st.forget(r)
 	st.extents = st.extents.Set(r, p)
 	st.covered.Add(r)
-	if p.kind == placeFile {
+	if p.kind == placeInline {
+		st.inlined += r.Len()
+	}
+	if p.kind != placeZero {
 		if st.files == nil {
 			st.files = make(map[fileID]int64)
 		}
@@ -56,8 +60,11 @@ func (st *state) cut(r ranges.Range) {
 
 func (st *state) forget(r ranges.Range) {
 	for o, p := range st.extents.Within(r) {
-		if p.kind != placeFile {
+		if p.kind == placeZero {
 			continue
+		}
+		if p.kind == placeInline {
+			st.inlined -= o.Len()
 		}
 		if st.files[p.file] -= o.Len(); st.files[p.file] == 0 {
 			delete(st.files, p.file)

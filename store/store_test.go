@@ -19,6 +19,7 @@ func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 func openMem(t testing.TB, fs vfs.FS, o Options) *Store {
 	t.Helper()
 	o.FS, o.MinFree = fs, -1
+	def(&o.InlineSize, -1) // bytes in files are what most tests are about
 	if o.Logger == nil {
 		o.Logger = quiet()
 	}

@@ -76,7 +76,7 @@ func newTrial(f fault, seed uint64) *trial {
 	t.opts = Options{
 		FS: t.fs, Logger: slog.New(slog.NewTextHandler(&t.log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		MinFree: -1, BufferSize: 4 << 10, CacheExtents: 1, MapCache: 1 << 20, FoldExtents: 6,
-		PersistBytes: 3500, PersistInterval: time.Hour, IncompleteMaxAge: time.Hour, retry: time.Millisecond,
+		InlineSize: 700, PersistBytes: 3500, PersistInterval: time.Hour, IncompleteMaxAge: time.Hour, retry: time.Millisecond,
 		clock: t.clock, exit: t.die,
 	}
 	return t

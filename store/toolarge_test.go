@@ -9,7 +9,7 @@ import (
 // TestFileTooLarge: an offset that the file system cannot reach is the fault
 // of the write alone; the store goes on.
 func TestFileTooLarge(t *testing.T) {
-	s, err := Open(t.TempDir(), &Options{Logger: quiet(), MinFree: -1, MaxLength: 1 << 62})
+	s, err := Open(t.TempDir(), &Options{Logger: quiet(), MinFree: -1, MaxLength: 1 << 62, InlineSize: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,8 @@ func (s *Store) Begin(ctx context.Context, name string, o TxOptions) (*Tx, error
 	sl.mu.Lock()
 	tx.base = s.pinned(sl)
 	if o.Create {
-		tx.sp = &space{files: &s.files, id: newID(), private: true}
+		tx.sp = newSpace(&s.files, newID())
+		tx.sp.private = true
 		tx.sp.join()
 	} else {
 		tx.sp = s.spaceFor(sl, tx.base)

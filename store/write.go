@@ -56,6 +56,8 @@ func (tx *Tx) WriteFrom(r io.Reader, off, n, length int64) (int64, error) {
 		b := (*buf)[:min(int64(len(*buf)), w.end-w.pos)]
 		k, rerr := fill(r, b, tx.opts.Persist)
 		if k > 0 {
+			all := rerr == io.EOF && n < 0 || w.pos+int64(k) == w.end && n >= 0
+			w.small = all && w.pos == off && k <= tx.s.opts.InlineSize
 			if err := w.stage(b[:k]); err != nil {
 				return w.pos - off, err
 			}
@@ -168,6 +170,7 @@ type writer struct {
 	end     int64 // pos never passes it
 	step    int64 // how much to reserve at a time
 	compare bool  // committed bytes were equal so far
+	small   bool  // b has all the bytes that are left, and they are few
 
 	unchecked int64 // bytes staged since the free space was looked at
 	unpushed  int64 // bytes of the window written since push had the disk begin
@@ -223,7 +226,7 @@ func (w *writer) stageSome(b []byte) (int64, error) {
 		}
 	}
 	if w.window.Empty() {
-		if err := w.reserve(); err != nil {
+		if err := w.reserve(r); err != nil {
 			return 0, err
 		}
 	}
@@ -240,7 +243,7 @@ func (w *writer) stageSome(b []byte) (int64, error) {
 // push has the disk begin with what was written, a good piece at a time, so
 // that the sync before the commit finds little left to do.
 func (w *writer) push(n int64) error {
-	if w.unpushed += n; w.unpushed < pushSize {
+	if w.unpushed += n; w.unpushed < pushSize || w.small {
 		return nil
 	}
 	n, w.unpushed = w.unpushed, 0
@@ -254,27 +257,30 @@ func (tx *Tx) note(r ranges.Range, p place, df *dataFile, b []byte) {
 	tx.change.staged = tx.change.staged.Set(r, p)
 	tx.change.written.Add(r)
 	tx.pending += r.Len()
-	if df != nil {
+	if df != nil && !df.inline {
 		f := tx.files[df.id]
 		f.sums.add(p.off, b)
 		f.dirty = true
 	}
 }
 
-// reserve gets a window for the bytes from w.pos on.
-func (w *writer) reserve() error {
+// reserve gets a window for the bytes from w.pos on, of which now are at hand.
+func (w *writer) reserve(now ranges.Range) error {
 	tx := w.tx
 	if err := tx.s.Writable(); err != nil {
 		return err
 	}
 	want := ranges.Range{Start: w.pos, End: w.pos + min(w.end-w.pos, w.step)}
+	if w.small {
+		want = now
+	}
 	if w.compare {
 		for sub := range tx.base.extents.Within(want) {
 			want.End = sub.Start
 			break
 		}
 	}
-	win, err := tx.sp.place(tx.sl, want)
+	win, err := tx.sp.place(tx.sl, want, w.small)
 	if err != nil {
 		return err
 	}
