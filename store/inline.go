@@ -20,9 +20,13 @@ import (
 // waits for that, small writes go to files as well.
 const (
 	// foldInline is from how many of the largest inline writes on a resource is folded.
-	foldInline = 64
+	foldInline = 256
 	// maxInline is with how many a resource gets no more inline bytes.
 	maxInline = 4 * foldInline
+	// inlineWriters is with how many transactions on a resource its small
+	// writes go to files, whose syncs they then share: what is inline would
+	// have to be copied by folds as fast as they come.
+	inlineWriters = 8
 )
 
 // inlined returns the size of n of the largest inline writes, in bytes.

@@ -224,7 +224,7 @@ func (sp *space) place(sl *slot, want ranges.Range, small bool) (window, error) 
 	if sp.gone {
 		return window{}, ErrReplaced
 	}
-	if small && (st == nil || st.inlined+want.Len() <= sp.files.opts.inlined(maxInline)) {
+	if small && sp.txs <= inlineWriters && (st == nil || st.inlined+want.Len() <= sp.files.opts.inlined(maxInline)) {
 		df, off, err := sp.inline.append(sp.files, want.Len())
 		if err != nil {
 			return window{}, err
