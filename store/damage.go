@@ -214,30 +214,37 @@ func (s *Store) cut(sl *slot, old *state, b *batch) *state {
 }
 
 // mend takes damaged bytes of a file out of every resource that names them,
-// and then forgets their checksums.
+// and then forgets their checksums. Those of bytes that are found meanwhile
+// stay: the file is on the list again, and until the map has heard of them,
+// nothing else tells of the damage after a restart.
 func (s *Store) mend(file fileID) error {
 	held := s.files.pin(file)
 	defer s.files.unpinFile(file)
-	for again := true; again; {
+	bad := s.damage.in(file)
+	mended := make(map[ID]bool)
+	for more := true; more; {
 		ids, err := s.naming(file)
 		if err != nil {
 			return err
 		}
-		// A copy that was on its way may have come behind this list; it was made
-		// of a resource that is cut now, so the next list has it.
-		again = false
+		// A copy that was on its way may come behind this list, made of what
+		// the list has. It is there before its source is mended, so the next
+		// list has it, and in the end there is none with anything new.
+		more = false
 		for _, id := range ids {
-			did, err := s.mendResource(id)
-			if err != nil {
+			if mended[id] {
+				continue
+			}
+			if err := s.mendResource(id); err != nil {
 				return err
 			}
-			again = again || did
+			mended[id], more = true, true
 		}
 	}
 	if named, err := has(s.db, fileKey(kindRef, file)); err != nil || !named && !held {
 		return err // the janitor forgets all of it
 	}
-	return s.dropSums(file, s.damage.in(file))
+	return s.dropSums(file, bad)
 }
 
 // naming returns the resources that name a file.
@@ -253,32 +260,30 @@ func (s *Store) naming(file fileID) (ids []ID, err error) {
 	return ids, it.Close()
 }
 
-// mendResource cuts a resource and reports whether there was anything to cut.
-func (s *Store) mendResource(id ID) (bool, error) {
+// mendResource cuts a resource: with nothing to do but to lead, as every batch
+// begins with a cut.
+func (s *Store) mendResource(id ID) error {
 	for {
 		v, err := s.get(idKey(kindRecord, id))
 		if err != nil || v == nil {
-			return false, err
+			return err
 		}
 		rec, err := decodeRecord(id, v)
 		if err != nil {
-			return false, err
+			return err
 		}
 		sl, err := s.acquire(context.Background(), rec.name)
 		if err != nil {
-			return false, err
+			return err
 		}
-		did, there := false, false
-		err = s.commit(sl, &ticket{eval: func(cur *state, b *batch) (*state, error) {
+		there := false
+		err = s.commit(sl, &ticket{eval: func(cur *state, _ *batch) (*state, error) {
 			there = cur != nil && cur.id == id
-			whole := sl.pub.Load()
-			next, _ := s.withoutDamage(whole)
-			did = there && next != whole // the batch began with a cut
 			return cur, nil
 		}})
 		s.release(sl)
 		if err != nil || there {
-			return did, err
+			return err
 		}
 		// It was moved or deleted since its record was read.
 	}

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/infill-http/infill/ranges"
+)
+
+// These tests stop the mender and call mend themselves, so that what happens
+// at the same time has one order.
+
+// reopen closes s, opens it anew, and makes a pass of the scrub. Holes are all
+// that may be wrong.
+func reopen(t testing.TB, s *Store, fs vfs.FS) *Store {
+	t.Helper()
+	closeStore(t, s)
+	s = openMem(t, fs, Options{})
+	report, err := s.Check(ctx, CheckOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range report.Faults {
+		if f.Kind != FaultDamaged {
+			t.Fatal(f)
+		}
+	}
+	scrubNow(t, s)
+	return s
+}
+
+// expectReceived compares what a name has.
+func expectReceived(t testing.TB, s *Store, name, want string) {
+	t.Helper()
+	if got := fmt.Sprint(statOf(t, s, name).Received); got != want {
+		t.Fatalf("%s: received %v, want %v", name, got, want)
+	}
+}
+
+// TestDamageCopied finds damage while a copy is made, after it has looked for
+// some. Another commit cuts the source before the mender comes to it, who must
+// find the copy nevertheless.
+func TestDamageCopied(t *testing.T) {
+	const size = 3 * crcBlock
+	fs := vfs.NewMem()
+	s := openMem(t, fs, Options{})
+	s.stopMender()
+	put(t, s, "/a", pattern(size))
+	sl := s.slots["/a"]
+	home := sl.pub.Load().home
+	flip(t, fs, s.files.path(home), crcBlock)
+	done := make(chan error, 2)
+	if _, err := s.Copy(ctx, "/a", "/b", func(*Info, *Info) error {
+		s.damaged(home, ranges.Range{Start: crcBlock, End: 2 * crcBlock}, errChecksum)
+		go func() { done <- s.alone([]*slot{sl}, func() error { return nil }) }()
+		sl.queue.await(1)
+		go func() { done <- s.mend(home) }()
+		sl.queue.await(2)
+		return nil
+	}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range cap(done) {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	const want = "[0,65536) [131072,196608)"
+	expectReceived(t, s, "/a", want)
+	expectReceived(t, s, "/b", want)
+	s = reopen(t, s, fs)
+	expectReceived(t, s, "/b", want)
+	closeStore(t, s)
+}
+
+// TestDamageMore finds more damage in a file that the mender is at. It must
+// not forget the checksums of what the map still names: they are all that
+// tells of the damage after a restart.
+func TestDamageMore(t *testing.T) {
+	const size = 3 * crcBlock
+	fs := vfs.NewMem()
+	s := openMem(t, fs, Options{})
+	s.stopMender()
+	put(t, s, "/a", pattern(size))
+	sl := s.slots["/a"]
+	home := sl.pub.Load().home
+	flip(t, fs, s.files.path(home), 0)
+	flip(t, fs, s.files.path(home), crcBlock)
+	s.damaged(home, ranges.Range{End: crcBlock}, errChecksum)
+	done := make(chan error, 2)
+	if err := s.alone([]*slot{sl}, func() error { // which cuts the first block
+		go func() { done <- s.mend(home) }()
+		sl.queue.await(1)
+		go func() {
+			done <- s.commit(sl, &ticket{eval: func(cur *state, _ *batch) (*state, error) {
+				s.damaged(home, ranges.Range{Start: crcBlock, End: 2 * crcBlock}, errChecksum)
+				return cur, nil
+			}})
+		}()
+		sl.queue.await(2)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for range cap(done) {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	expectReceived(t, s, "/a", "[65536,196608)")
+	s = reopen(t, s, fs)
+	expectReceived(t, s, "/a", "[131072,196608)")
+	closeStore(t, s)
+}
