@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"math/bits"
 	"slices"
+
+	"github.com/infill-http/infill/ranges"
 )
 
 // CRC-32Cs are kept per data file and physical offset, for pieces that never
@@ -50,11 +52,14 @@ func (ps *crcPieces) add(off int64, b []byte) {
 	}
 }
 
-// mergeCRC joins sorted pieces that meet inside a block.
-func mergeCRC(ps crcPieces) crcPieces {
+// mergeCRC joins sorted pieces that meet inside a block, but none that has
+// any of the bytes of apart.
+func mergeCRC(ps crcPieces, apart ranges.Set) crcPieces {
 	out := ps[:0]
 	for _, p := range ps {
-		if last := len(out) - 1; last >= 0 && out[last].end() == p.off && p.off%crcBlock != 0 {
+		last := len(out) - 1
+		if last >= 0 && out[last].end() == p.off && p.off%crcBlock != 0 &&
+			!apart.Overlaps(out[last].bytes()) && !apart.Overlaps(p.bytes()) {
 			out[last].crc = combineCRC(out[last].crc, p.crc, p.n)
 			out[last].n += p.n
 			continue

@@ -113,3 +113,34 @@ func TestDamageMore(t *testing.T) {
 	expectReceived(t, s, "/a", "[131072,196608)")
 	closeStore(t, s)
 }
+
+// TestDamageBeside commits bytes beside damaged ones, in the same block, before
+// the mender has come to them: they are not lost with them.
+func TestDamageBeside(t *testing.T) {
+	body := pattern(2000)
+	fs := vfs.NewMem()
+	s := openMem(t, fs, Options{})
+	s.stopMender()
+	fillWith(t, s, "/a", body, 3000, ranges.Range{End: 1000})
+	tx := begin(t, s, "/a", TxOptions{})
+	write(t, tx, 1000, body[1000:])
+	home := s.slots["/a"].pub.Load().home
+	flip(t, fs, s.files.path(home), 5)
+	s.damaged(home, ranges.Range{End: 1000}, errChecksum)
+	commit(t, tx)
+	if err := s.mend(home); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.damage.in(home); !got.Equal(ranges.NewSet(ranges.Range{End: 1000})) {
+		t.Fatalf("damaged %v", got)
+	}
+	expectReceived(t, s, "/a", "[1000,2000)")
+	s = reopen(t, s, fs)
+	expectReceived(t, s, "/a", "[1000,2000)")
+	fillWith(t, s, "/a", body, 3000, ranges.Range{End: 1000})
+	if got, err := tryRead(s, "/a", ranges.Range{End: 2000}); err != nil || got != body {
+		t.Fatal("wrong bytes", err)
+	}
+	verifyStore(t, s)
+	closeStore(t, s)
+}

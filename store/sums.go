@@ -10,6 +10,7 @@ import (
 // of its queue is alone in this, but for dropSums: the caller holds s.sums.
 func (s *Store) putSums(pb *pebble.Batch, sums map[fileID][]crcPiece) error {
 	for f, pieces := range sums {
+		damaged := s.damage.in(f) // what joins it could not be told from it
 		chunks := make(map[int64][]crcPiece)
 		for _, p := range pieces {
 			chunks[p.off/crcChunk] = append(chunks[p.off/crcChunk], p)
@@ -31,7 +32,7 @@ func (s *Store) putSums(pb *pebble.Batch, sums map[fileID][]crcPiece) error {
 				ps = append(have, ps...)
 			}
 			sortCRC(ps)
-			pb.Set(crcKey(f, chunk), encodeCRC(chunk, mergeCRC(ps)), nil)
+			pb.Set(crcKey(f, chunk), encodeCRC(chunk, mergeCRC(ps, damaged)), nil)
 		}
 	}
 	return nil
