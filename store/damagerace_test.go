@@ -1,10 +1,12 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/infill-http/infill/ranges"
 )
 
@@ -140,6 +142,57 @@ func TestDamageBeside(t *testing.T) {
 	fillWith(t, s, "/a", body, 3000, ranges.Range{End: 1000})
 	if got, err := tryRead(s, "/a", ranges.Range{End: 2000}); err != nil || got != body {
 		t.Fatal("wrong bytes", err)
+	}
+	verifyStore(t, s)
+	closeStore(t, s)
+}
+
+// TestDamageWhileHashed has bytes found damaged and written again while a
+// declared digest is computed of the state before. The verification fails, and
+// is made again.
+func TestDamageWhileHashed(t *testing.T) {
+	const size = 150_000
+	body := pattern(size)
+	fs, h := hooked(vfs.NewMem())
+	s := openMem(t, fs, Options{BufferSize: 4096})
+	b := newBarrier()
+	h.on(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileReadAt {
+			b.stop()
+		}
+		return nil
+	})
+	tx := begin(t, s, "/a", TxOptions{})
+	if err := tx.Declare(SHA256, sum256(body)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.WriteFrom(bytes.NewReader([]byte(body[:size-1])), 0, size-1, size); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, tx)
+	<-b.reached
+	sl := s.slots["/a"]
+	home := sl.pub.Load().home
+	flip(t, fs, s.files.path(home), 70_000)
+	s.damaged(home, ranges.Range{Start: 65536, End: 131072}, errChecksum)
+	s.damage.settle()
+	tx = begin(t, s, "/a", TxOptions{})
+	write(t, tx, 65536, body[65536:131072])
+	write(t, tx, size-1, body[size-1:])
+	if _, err := tx.Persist(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.verifiers.mu.Lock()
+	v := s.verifiers.running[sl]
+	s.verifiers.mu.Unlock()
+	close(b.lifted)
+	<-v.done
+	if v.err != nil || !sl.pub.Load().complete {
+		t.Fatalf("%+v, %v", sl.pub.Load().info, v.err)
+	}
+	commit(t, tx)
+	if read(t, s, "/a") != body {
+		t.Fatal("wrong bytes")
 	}
 	verifyStore(t, s)
 	closeStore(t, s)

@@ -84,7 +84,7 @@ func (s *Store) verifyLater(sl *slot) *verifier {
 				s.opts.Logger.Error("cannot verify declared digest", "name", sl.name, "err", err)
 			}
 			vs.mu.Lock()
-			if !v.again || err != nil || vs.closing {
+			if !v.again || vs.closing { // an error may be of what was replaced since
 				delete(vs.running, sl)
 				v.err = err
 				close(v.done)
