@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,4 +110,26 @@ func TestDamaged(t *testing.T) {
 	w.do(step{req: "PUT /b", header: []string{"Content-Range: bytes 0-199999/300000"}, body: body, status: 204,
 		want: []string{"Upload-Received: (0 200000)"}})
 	w.do(step{req: "GET /b", status: 200, is: &body})
+}
+
+// TestDamagedRepeat sends requests again whose responses were lost, after the bytes that they wrote were damaged. What was
+// made cannot be told from them any more, so the preconditions decide. Without any, the request heals.
+func TestDamagedRepeat(t *testing.T) {
+	body := strings.Repeat("0123456789", 10_000)
+	fs := vfs.NewMem()
+	w := newWorldOn(t, fs, store.Options{VerifyReads: true})
+	create := step{req: "PUT /a", header: []string{"If-None-Match: *"}, body: body, status: 201, save: "A"}
+	w.do(create)
+	segment := step{req: "PUT /a", header: []string{"If-Match: $A", "Content-Range: bytes 5-9/*"}, body: "abcde", status: 204}
+	flip(t, fs, "store/data/00/0000000000000001", 7000)
+	create.status, create.typ, create.save = 412, "precondition-failed", ""
+	w.do(create)
+	w.awaitDamage("/a", "(65536 100000)")
+	w.do(create)
+	w.do(segment)
+	flip(t, fs, "store/data/00/0000000000000002", 2)
+	segment.status, segment.typ = 412, "precondition-failed"
+	w.do(segment)
+	w.do(step{req: "PUT /a", header: []string{"Content-Range: bytes 0-99999/100000"}, body: body, status: 204})
+	w.do(step{req: "GET /a", status: 200, is: &body})
 }

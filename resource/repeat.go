@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"errors"
 	"io"
 
 	"github.com/infill-http/infill/store"
@@ -27,7 +28,10 @@ func (u *update) repeated(whole bool, equal func(Snapshot) (bool, error)) (*stor
 		return nil, nil
 	}
 	same, err := equal(sn)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrDamaged):
+		return nil, nil // nobody can tell any more
+	case err != nil:
 		return nil, err
 	}
 	if err := u.q.body.verify(u.content, u.roles.content, u.q.prefer.strict); err != nil || !same {
