@@ -59,7 +59,9 @@
 // offset there, so that a finished upload is one plain file. What may not be
 // written in place goes to overlay files: bytes over committed ones, bytes of
 // a hole that another writer is filling at this moment, and all writes to a
-// resource that was moved or copied. An extension with zeros is nowhere. See
+// resource that was moved or copied. A small write goes into the map, unless
+// many writers of the resource share the syncs of a file (inline.go). An
+// extension with zeros is nowhere. See
 // space.go for who decides, keys.go for the layout of the map, crc.go for the
 // checksums, fold.go for how overlays are kept in bounds, expire.go for how
 // incomplete resources that nobody writes to go away.

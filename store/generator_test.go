@@ -96,7 +96,8 @@ func (g *generator) step(m *model) (ops []op) {
 	case n < 89:
 		add("delete", g.name())
 	case n < 93:
-		add([]string{"move", "copy"}[n%2], g.name(), g.name())
+		// The one that is written most goes to any other, so that some are absent.
+		add([]string{"move", "copy"}[n%2], g.name(), modelNames[g.rng.IntN(len(modelNames))])
 	case n < 96:
 		if len(m.snaps) < 4 {
 			add("snapshot", fmt.Sprintf("s%d", g.number()), g.name())

@@ -30,6 +30,7 @@ type serveOptions struct {
 	requireConditions, createOnPatch bool
 	allowedOrigins                   []string
 	persistBytes                     int64
+	inlineSize                       int64
 	persistInterval                  time.Duration
 	incompleteMaxAge                 time.Duration
 	verifyReads                      bool
@@ -61,6 +62,7 @@ func (o *serveOptions) register(flags *pflag.FlagSet) {
 	flags.IntVar(&o.maxRanges, "max-ranges", 100_000, "most separate ranges of an incomplete resource")
 	flags.IntVar(&o.maxParts, "max-parts", byteranges.DefaultMaxParts, "most parts of one patch document")
 	flags.Var(newSize(&o.minFree, 256<<20), "min-free", "free space below which writes are refused; 0: none")
+	flags.Var(newSize(&o.inlineSize, 16<<10), "inline-size", "largest write that is kept in the map instead of a file; 0: none")
 	flags.Var(newSize(&o.persistBytes, 8<<20), "persist-bytes", "bytes between two commits of a persisting write")
 	flags.DurationVar(&o.persistInterval, "persist-interval", time.Second, "time between two commits of a persisting write")
 	flags.DurationVar(&o.incompleteMaxAge, "incomplete-max-age", 7*24*time.Hour, "time after the last write to an incomplete resource when it is removed;\n0: it stays")
@@ -105,6 +107,9 @@ func (o *serveOptions) validate() error {
 	atLeast(1, "max-parts", int64(o.maxParts))
 	atLeast(1, "persist-bytes", o.persistBytes)
 	atLeast(0, "max-connections", int64(o.maxConnections))
+	if o.inlineSize > 256<<10 {
+		errs = append(errs, fmt.Errorf("--inline-size is %d, want at most 256KiB", o.inlineSize))
+	}
 	atLeast(1, "max-streams", int64(o.maxStreams))
 	atLeast(1<<10, "max-header-bytes", o.maxHeaderBytes)
 	if o.maxHeaderBytes > 1<<30 {
@@ -143,6 +148,7 @@ func (o *serveOptions) storeOptions() *store.Options {
 		MaxRanges:       o.maxRanges,
 		MinFree:         orNone(o.minFree),
 		PersistBytes:    o.persistBytes,
+		InlineSize:      int(orNone(o.inlineSize)),
 		PersistInterval: o.persistInterval,
 
 		IncompleteMaxAge: o.incompleteMaxAge,
