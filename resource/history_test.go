@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/infill-http/infill/ranges"
+	"github.com/infill-http/infill/store"
 )
 
 var (
@@ -395,7 +397,7 @@ func TestHistory(t *testing.T) {
 	}
 	t.Logf("replay with -seed=%d -histories=%d", seed, *historiesFlag)
 	const clients, requests = 4, 12
-	w := newWorld(t)
+	w := newWorldOn(t, vfs.NewMem(), store.Options{InlineSize: []int{-1, 16}[seed%2]})
 	transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: clients, ExpectContinueTimeout: time.Minute}
 	defer transport.CloseIdleConnections()
 	counts := map[string]int{}

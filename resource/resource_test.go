@@ -43,6 +43,7 @@ func newWorldWith(t testing.TB, fs vfs.FS, o store.Options, tune func(*world), c
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	o.FS, o.Logger, o.MinFree = fs, quiet, orElse(o.MinFree, -1)
+	o.InlineSize = orElse(o.InlineSize, -1) // so that bytes are in files, unless a test is about that
 	o.MapCache = 1 << 20
 	s, err := store.Open("store", &o)
 	if err != nil {
@@ -76,7 +77,7 @@ func newWorldWith(t testing.TB, fs vfs.FS, o store.Options, tune func(*world), c
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-func orElse(n, def int64) int64 {
+func orElse[T int | int64](n, def T) T {
 	if n != 0 {
 		return n
 	}
