@@ -92,7 +92,7 @@
 //	                                 what is lost is told, and writing it heals   TestCheck...
 //	a client that stops anywhere     invariants 2 and 4, and nothing is held for  TestInterruptions (resource)
 //	                                 it
-//	writers at the same time         every history is that of one resource that   TestModel, TestStamps, TestConcurrent...,
+//	writers at the same time         every history is that of one resource that   TestModel, TestConcurrent...,
 //	                                 changes in single steps                      TestHistory (resource)
 //	running for long                 files, descriptors and memory stay bounded   TestSoak (cmd/infill)
 //
