@@ -74,19 +74,23 @@ func (j *janitor) work() {
 	}
 }
 
-// sweep removes files, their checksums and, last, their garbage entries,
-// once the removal is durable. An entry may outlive its file, never the other
+// sweep removes files, inline ones too, their checksums and, last, their
+// garbage entries, once the removal is durable. An entry may outlive its file, never the other
 // way round; the removal of a file that is gone is no fault.
 func (j *janitor) sweep(ids []fileID) {
 	log := j.fl.opts.Logger
 	b := j.fl.db.NewBatch()
 	dirs := make(map[int]bool)
 	for _, id := range ids {
-		if inline, err := has(j.fl.db, fileKey(kindInline, id)); err == nil && inline {
-			if err := deletePrefix(j.fl.db, b, fileKey(kindInline, id)); err != nil {
-				log.Error("cannot remove inline file", "file", uint64(id), "err", err)
-				continue
-			}
+		inline, err := has(j.fl.db, fileKey(kindInline, id))
+		if err == nil && inline {
+			err = deletePrefix(j.fl.db, b, fileKey(kindInline, id))
+		}
+		if err != nil { // the entry stays, or the bytes would stay for ever
+			log.Error("cannot remove inline file", "file", uint64(id), "err", err)
+			continue
+		}
+		if inline {
 			b.Delete(fileKey(kindGarbage, id), nil)
 			continue
 		}
