@@ -13,6 +13,7 @@ import (
 type batch struct {
 	touched ranges.Set            // where extents of a resource that stays may differ
 	sums    map[fileID][]crcPiece // of bytes that extents name from now on
+	inline  []inlinePiece         // bytes that go to the map
 	space   *space                // of the resource that has the name from now on
 }
 
@@ -117,7 +118,7 @@ func (s *Store) write(b *batch, ts ...transition) error {
 			news[t.new.id] = t.new
 		}
 	}
-	pb := s.db.NewBatch()
+	pb := s.db.NewBatchWithSize(b.size())
 	defer pb.Close()
 	for _, t := range ts {
 		switch {
@@ -143,9 +144,9 @@ func (s *Store) write(b *batch, ts ...transition) error {
 		return err
 	}
 	named, dropped := refChanges(olds, news)
+	putInline(pb, b.inline, news)
 	for _, r := range named {
 		pb.Set(refKey(r.file, r.id), nil, nil)
-		pb.Delete(fileKey(kindGarbage, r.file), nil)
 	}
 	s.leave(ts, 1)
 	defer s.leave(ts, -1)
@@ -200,10 +201,10 @@ func refChanges(olds, news map[ID]*state) (named, dropped []ref) {
 }
 
 // apply commits the batch after adding the end of the dropped references, and
-// returns the files that no resource names any more. An error means that
+// that of the garbage entries of the named files, and returns the files that no resource names any more. An error means that
 // nothing was committed: one of the commit itself ends the process.
 func (s *Store) apply(pb *pebble.Batch, named, dropped []ref) ([]fileID, error) {
-	if len(dropped) == 0 && len(named) == 0 {
+	if len(dropped) == 0 && s.files.onlyFresh(named) {
 		return nil, pb.Commit(pebble.Sync)
 	}
 	// Two resources may drop the same file at once, or one drop it while the
@@ -231,6 +232,7 @@ func (s *Store) dropRefs(pb *pebble.Batch, named, dropped []ref) (garbage []file
 	kept := make(map[fileID]bool)
 	for _, r := range named {
 		kept[r.file] = true
+		pb.Delete(fileKey(kindGarbage, r.file), nil)
 	}
 	for _, r := range dropped {
 		gone[r] = true

@@ -16,10 +16,6 @@ import (
 // A fileID numbers a data file. Numbers are never reused; 0 is no file.
 type fileID uint64
 
-// fileBatch is how many file ids are entered as garbage with one sync, ahead
-// of the files (invariant 8).
-const fileBatch = 256
-
 // dataCategory accounts for data files in pebble's disk statistics.
 const dataCategory = vfs.WriteCategoryUnspecified
 
@@ -31,9 +27,7 @@ type files struct {
 	opts *Options
 	fail func(err error) // reports an I/O error that ends writing
 
-	create sync.Mutex // guards the ids
-	nextID fileID
-	lastID fileID // end of the ids that are entered as garbage
+	ids fileIDs
 
 	dirs [256]group
 
@@ -52,8 +46,8 @@ type files struct {
 type dataFile struct {
 	id     fileID
 	f      vfs.File
-	inline bool // its bytes are in the map; f is nil
-	users  int  // guarded by files.mu
+	inline *inlineFile // its bytes are in the map; f is nil
+	users  int         // guarded by files.mu
 	group  group
 
 	mu     sync.Mutex // lock order: files.mu, mu
@@ -72,9 +66,9 @@ func (fl *files) path(id fileID) string {
 
 // make makes a new data file. The caller holds it until release.
 func (fl *files) make() (*dataFile, error) {
-	id, err := fl.newID()
+	id, err := fl.ids.file()
 	if err != nil {
-		return nil, err
+		return nil, fl.check(err)
 	}
 	f, err := fl.fs.Create(fl.path(id), dataCategory)
 	if err != nil {
@@ -85,28 +79,6 @@ func (fl *files) make() (*dataFile, error) {
 		return nil, fl.check(err)
 	}
 	return fl.acquire(id, false)
-}
-
-// newID hands out the next id, entering a batch of them as garbage when the
-// last one is used up.
-func (fl *files) newID() (fileID, error) {
-	fl.create.Lock()
-	defer fl.create.Unlock()
-	if fl.nextID == fl.lastID {
-		b := fl.db.NewBatch()
-		end := fl.lastID + fileBatch
-		for id := fl.lastID; id < end; id++ {
-			b.Set(fileKey(kindGarbage, id), nil, nil)
-		}
-		b.Set([]byte{kindNextID}, fileKey(0, end)[1:], nil)
-		if err := b.Commit(pebble.Sync); err != nil {
-			return 0, fl.check(err)
-		}
-		fl.lastID = end
-	}
-	id := fl.nextID
-	fl.nextID++
-	return id, nil
 }
 
 // acquire opens an existing file for writing, or shares it with those that
@@ -146,7 +118,7 @@ func (fl *files) release(df *dataFile) {
 	defer fl.mu.Unlock()
 	if df.users--; df.users == 0 {
 		delete(fl.open, df.id)
-		if !df.inline {
+		if df.inline == nil {
 			// Everything that counts was synced before; a fault in closing loses nothing.
 			df.f.Close()
 		}
@@ -157,7 +129,7 @@ func (fl *files) release(df *dataFile) {
 // sync makes all writes to the file that returned before the call durable,
 // and its directory entry.
 func (fl *files) sync(df *dataFile) error {
-	if df.inline {
+	if df.inline != nil {
 		return nil // the commit does that
 	}
 	err := df.group.do(func() error {
@@ -245,8 +217,9 @@ func (df *dataFile) fault() error {
 
 // write writes b at off, which the caller owns.
 func (fl *files) write(df *dataFile, b []byte, off int64) error {
-	if df.inline {
-		return fl.writeInline(df.id, b, off)
+	if df.inline != nil {
+		df.inline.stage(b, off)
+		return nil
 	}
 	n, err := df.f.WriteAt(b, off)
 	if err == nil && n < len(b) {
@@ -341,6 +314,9 @@ func (fl *files) doomLocked(id fileID) {
 func (fl *files) discard(id fileID) {
 	fl.mu.Lock()
 	defer fl.mu.Unlock()
+	if df := fl.open[id]; df != nil && df.inline != nil && df.inline.isFresh() {
+		return // there is nothing of it
+	}
 	fl.doomLocked(id)
 }
 

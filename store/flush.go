@@ -26,6 +26,7 @@ func (tx *Tx) flush(last bool) (Result, error) {
 
 func (tx *Tx) flushTaken(c *change, files []*stagedFile) error {
 	for _, f := range files {
+		defer f.forget()
 		if err := tx.s.files.sync(f.df); err != nil {
 			return err
 		}
@@ -33,13 +34,9 @@ func (tx *Tx) flushTaken(c *change, files []*stagedFile) error {
 	c.now = tx.s.now()
 	c.maxRanges = tx.s.opts.MaxRanges
 	c.equal, c.verify = tx.s.equal, tx.s.verifyPlace
-	sums := make(map[fileID]crcPieces, len(files))
-	for _, f := range files {
-		sums[f.df.id] = f.sums
-	}
 	var res Result
 	err := tx.s.commit(tx.sl, &ticket{eval: func(cur *state, b *batch) (next *state, err error) {
-		next, res, err = tx.eval(c, sums, cur, b)
+		next, res, err = tx.eval(c, files, cur, b)
 		return next, err
 	}})
 	if err != nil {
@@ -77,15 +74,15 @@ func (tx *Tx) take(last bool) (change, []*stagedFile, error) {
 	var files []*stagedFile
 	for _, f := range tx.files {
 		if f.dirty {
-			files = append(files, &stagedFile{df: f.df, sums: f.sums})
-			f.sums, f.dirty = nil, false
+			files = append(files, &stagedFile{df: f.df, sums: f.sums, offs: f.offs})
+			f.sums, f.offs, f.dirty = nil, nil, false
 		}
 	}
 	return c, files, nil
 }
 
 // eval is the commit of one flush, in the queue of the name.
-func (tx *Tx) eval(c *change, sums map[fileID]crcPieces, cur *state, b *batch) (*state, Result, error) {
+func (tx *Tx) eval(c *change, files []*stagedFile, cur *state, b *batch) (*state, Result, error) {
 	if tx.opts.Cond != nil {
 		if err := tx.opts.Cond(describe(cur), tx.own); err != nil {
 			return nil, Result{}, err
@@ -119,7 +116,9 @@ func (tx *Tx) eval(c *change, sums map[fileID]crcPieces, cur *state, b *batch) (
 	for r := range touched.All() {
 		b.touched.Add(r)
 	}
-	b.addSums(sums)
+	for _, f := range files {
+		b.add(f)
+	}
 	b.space = tx.sp
 	tx.sp.mu.Lock()
 	tx.sp.born = true

@@ -290,7 +290,7 @@ func (s *Store) foldRanges(sl *slot, st *state, window ranges.Set) error {
 		if next.files[next.home] == 0 {
 			next.home, next.homeHigh = 0, 0
 		}
-		b.addSums(map[fileID]crcPieces{df.id: sums})
+		b.addSums(df.id, sums)
 		sl.folded = next.extents.Len()
 		return next.seal(), nil
 	}})

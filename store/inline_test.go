@@ -44,6 +44,10 @@ func TestInline(t *testing.T) {
 	tx := begin(t, s, "/b", TxOptions{})
 	write(t, tx, 0, "rolled back")
 	tx.Rollback()
+	tx = begin(t, s, "/d", TxOptions{})
+	write(t, tx, 0, "rolled back")
+	tx.Rollback()
+	s.files.janitor.drain()
 	if _, err := s.Copy(ctx, "/a", "/c", nil, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -175,4 +179,138 @@ func TestInlineCheck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestInlineNamedAgain: the last extent in an inline file goes while a
+// transaction has bytes waiting for it, whose commit names the file again. No
+// crash, and no opening, takes it for garbage then.
+func TestInlineNamedAgain(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	s := openMem(t, mem, Options{InlineSize: 100})
+	body := pattern(500)
+	put(t, s, "/a", body)
+	tx := begin(t, s, "/a", TxOptions{})
+	write(t, tx, 0, "again")
+	overwrite(t, s, "/a", 50, "named")
+	next := strings.Repeat("x", 500)
+	overwrite(t, s, "/a", 0, next)
+	overwrite(t, s, "/a", 100, "another file")
+	if _, err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want := "again" + next[5:100] + "another file" + next[112:]
+	crashed := mem.CrashClone(vfs.CrashCloneCfg{})
+	closeStore(t, s)
+	for _, fs := range []vfs.FS{crashed, mem} {
+		s := openMem(t, fs, Options{InlineSize: 100})
+		s.files.janitor.drain()
+		if got := read(t, s, "/a"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		verifyStore(t, s)
+		closeStore(t, s)
+	}
+}
+
+// TestInlineWaiting: what is staged is in memory and bounded; a transaction
+// that ends without a commit leaves nothing in the map, and one with more
+// small parts than may wait uses files for the rest.
+func TestInlineWaiting(t *testing.T) {
+	s := openMem(t, vfs.NewMem(), Options{InlineSize: 100})
+	tx := begin(t, s, "/a", TxOptions{})
+	body := pattern(4000)
+	for off := 3900; off >= 0; off -= 100 {
+		write(t, tx, int64(off), body[off:off+100])
+	}
+	var waiting int64
+	s.files.mu.Lock()
+	for _, df := range s.files.open {
+		if df.inline != nil {
+			waiting += df.inline.size
+		}
+	}
+	s.files.mu.Unlock()
+	if most := s.opts.inlined(inlineWriters); waiting == 0 || waiting > most {
+		t.Errorf("%d bytes wait, want some and at most %d", waiting, most)
+	}
+	if n := inlineKeys(t, s); n > 0 {
+		t.Errorf("%d values in the map before the commit", n)
+	}
+	other := begin(t, s, "/a", TxOptions{})
+	write(t, other, 0, body[:100])
+	other.Rollback()
+	if err := tx.SetLength(4000); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, s, "/a"); got != body {
+		t.Errorf("got %q", got)
+	}
+	gone := begin(t, s, "/b", TxOptions{})
+	write(t, gone, 0, "rolled back")
+	gone.Rollback()
+	if n, most := inlineKeys(t, s), inlineWriters; n == 0 || n > most {
+		t.Errorf("%d values in the map, want some and at most %d", n, most)
+	}
+	s.files.mu.Lock()
+	if n := len(s.files.open); n > 0 {
+		t.Errorf("%d files are open", n)
+	}
+	s.files.mu.Unlock()
+	s.files.janitor.drain()
+	verifyStore(t, s)
+	closeStore(t, s)
+}
+
+// TestInlineWaitsNoMore: what was committed or rolled back does not count as
+// waiting, however long the file is open.
+func TestInlineWaitsNoMore(t *testing.T) {
+	s := openMem(t, vfs.NewMem(), Options{InlineSize: 100})
+	body := pattern(4000)
+	hold := begin(t, s, "/a", TxOptions{})
+	write(t, hold, 0, body[:100])
+	for off := 100; off < 4000; off += 100 {
+		tx := begin(t, s, "/a", TxOptions{})
+		write(t, tx, int64(off), body[off:off+100])
+		tx.Rollback()
+		if _, err := patch(s, "/a", int64(off), 4000, body[off:off+100]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := hold.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := inlineKeys(t, s); n != 40 {
+		t.Errorf("%d of 40 writes are inline", n)
+	}
+	if got := read(t, s, "/a"); got != body {
+		t.Errorf("got %q", got)
+	}
+	verifyStore(t, s)
+	closeStore(t, s)
+}
+
+// TestInlineNotNamed: bytes that another transaction committed first, as they
+// were, do not get into the map a second time.
+func TestInlineNotNamed(t *testing.T) {
+	s := openMem(t, vfs.NewMem(), Options{InlineSize: 100})
+	body := pattern(500)
+	tx := begin(t, s, "/a", TxOptions{})
+	write(t, tx, 0, body[:100])
+	if _, err := patch(s, "/a", 0, -1, body[:400]); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.SetLength(500); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := inlineKeys(t, s); n > 0 {
+		t.Errorf("%d values in the map", n)
+	}
+	verifyStore(t, s)
+	closeStore(t, s)
 }

@@ -224,7 +224,7 @@ func (sp *space) place(sl *slot, want ranges.Range, small bool) (window, error) 
 	if sp.gone {
 		return window{}, ErrReplaced
 	}
-	if small && sp.txs <= inlineWriters && (st == nil || st.inlined+want.Len() <= sp.files.opts.inlined(maxInline)) {
+	if small && sp.mayInline(st, want.Len()) {
 		df, off, err := sp.inline.append(sp.files, want.Len())
 		if err != nil {
 			return window{}, err
@@ -249,6 +249,13 @@ func (sp *space) place(sl *slot, want ranges.Range, small bool) (window, error) 
 		return window{}, err
 	}
 	return window{part, place{placeFile, df.id, off}, df, false}, nil
+}
+
+// mayInline reports whether a small write of n bytes may go to the map.
+func (sp *space) mayInline(st *state, n int64) bool {
+	o := sp.files.opts
+	return sp.txs <= inlineWriters && (st == nil || st.inlined+n <= o.inlined(maxInline)) &&
+		(sp.inline.df == nil || sp.inline.df.inline.room(n, o))
 }
 
 // append hands out the next n bytes of the overlay. The file is held for the caller.

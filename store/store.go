@@ -4,15 +4,16 @@ import (
 	"container/list"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -122,20 +123,7 @@ func (s *Store) openLocked(dir string, lock *pebble.Lock) error {
 	cache := pebble.NewCache(s.opts.MapCache)
 	defer cache.Unref()
 	s.mapFS = newMapFS(s)
-	po := &pebble.Options{
-		FS:                 markerFS{s.mapFS},
-		ReadOnly:           s.opts.ReadOnly,
-		Lock:               lock,
-		Cache:              cache,
-		Logger:             pebbleLogger{s.opts.Logger, s.mapFS.fatal},
-		FormatMajorVersion: pebble.FormatVirtualSSTables,
-		MemTableSize:       16 << 20, // a few seconds of small creations
-	}
-	for i := range po.Levels {
-		// Nearly every request asks for a name, and many for one that is absent.
-		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-	}
-	db, err := s.mapFS.open(dir, po)
+	db, err := s.mapFS.open(dir, s.mapOptions(lock, cache))
 	if errors.Is(err, pebble.ErrDBDoesNotExist) {
 		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
@@ -170,7 +158,7 @@ func (s *Store) start() error {
 		return err
 	}
 	s.header = h
-	s.files.nextID, s.files.lastID = h.nextFile, h.nextFile
+	s.files.ids.db, s.files.ids.end = s.db, h.nextFile
 	garbage, unverified, err := s.leftovers()
 	if err != nil {
 		return err
@@ -310,7 +298,13 @@ func (s *Store) fail(err error) {
 	}
 }
 
+// newID returns an id that nobody has: the milliseconds since 1970, so that
+// what is made together is together in the map and new keys come after old
+// ones, and 80 random bits.
 func newID() (id ID) {
-	rand.Read(id[:]) // never fails
+	rand.Read(id[6:]) // never fails
+	ms := uint64(time.Now().UnixMilli())
+	binary.BigEndian.PutUint16(id[:], uint16(ms>>32))
+	binary.BigEndian.PutUint32(id[2:], uint32(ms))
 	return id
 }

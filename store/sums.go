@@ -51,13 +51,14 @@ func (s *Store) addSums(file fileID, pieces []crcPiece) error {
 }
 
 // addSums notes pieces that a batch commits.
-func (b *batch) addSums(sums map[fileID]crcPieces) {
+func (b *batch) addSums(file fileID, pieces crcPieces) {
+	if len(pieces) == 0 {
+		return
+	}
 	if b.sums == nil {
 		b.sums = make(map[fileID][]crcPiece)
 	}
-	for f, ps := range sums {
-		b.sums[f] = append(b.sums[f], ps...)
-	}
+	b.sums[file] = append(b.sums[file], pieces...)
 }
 
 // dropSums removes the checksums of damaged bytes that no resource names.

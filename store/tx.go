@@ -80,7 +80,8 @@ type Tx struct {
 // A stagedFile is a data file with bytes that the next flush has to sync.
 type stagedFile struct {
 	df    *dataFile
-	sums  crcPieces
+	sums  crcPieces // of bytes in a data file
+	offs  []int64   // of pieces of an inline file
 	dirty bool
 }
 
@@ -264,6 +265,7 @@ func (tx *Tx) Rollback() {
 
 	tx.sp.free(reserved)
 	for _, f := range files {
+		f.forget()
 		tx.s.files.release(f.df)
 	}
 	tx.sl.leave(tx.sp)

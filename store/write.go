@@ -257,19 +257,21 @@ func (tx *Tx) note(r ranges.Range, p place, df *dataFile, b []byte) {
 	tx.change.staged = tx.change.staged.Set(r, p)
 	tx.change.written.Add(r)
 	tx.pending += r.Len()
-	if df != nil && !df.inline {
-		f := tx.files[df.id]
+	if df == nil {
+		return
+	}
+	f := tx.files[df.id]
+	f.dirty = true
+	if df.inline != nil {
+		f.offs = append(f.offs, p.off)
+	} else {
 		f.sums.add(p.off, b)
-		f.dirty = true
 	}
 }
 
 // reserve gets a window for the bytes from w.pos on, of which now are at hand.
 func (w *writer) reserve(now ranges.Range) error {
 	tx := w.tx
-	if err := tx.s.Writable(); err != nil {
-		return err
-	}
 	want := ranges.Range{Start: w.pos, End: w.pos + min(w.end-w.pos, w.step)}
 	if w.small {
 		want = now
