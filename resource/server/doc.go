@@ -53,4 +53,18 @@
 // [Server.PingInterval]. Content is what the handler waits for, so it sets that bound.
 // A response counts as taken when the client's host has acknowledged it, where the
 // operating system tells (Linux), and else when the connection has accepted it.
+//
+// # Files
+//
+// Over HTTP/1.1, bytes of a file that a handler gives to the ReadFrom method of its
+// [http.ResponseWriter], inside an [io.LimitedReader], go to the connection by sendfile
+// where the operating system can. The reader may be an [os.File], whose position moves;
+// or one with the methods
+//
+//	FileAt() (f *os.File, off int64)
+//	Seek(off int64, whence int) (int64, error)
+//
+// that reads f at off, so that many responses can be sent from one open file. FileAt
+// may return no file; then the bytes are read. The limits above hold for it as for any
+// other response.
 package server

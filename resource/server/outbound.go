@@ -22,9 +22,12 @@ type outbound struct {
 	sent   int64         // octets given to the connection
 	taken  int64         // of them, acknowledged when that was last asked for
 	waited time.Duration // in writes since then
+	sender *sender       // nil: none was made yet, or none can be
+	copies bool          // shared files cannot be sent, so they are copied
 
 	deadlineMu sync.Mutex // guards what follows, and deadlines of the connection
 	deadline   time.Time  // that the user of the connection has set for writes
+	own        time.Time  // that was set here for the last write; zero: none is
 }
 
 // Write writes all of p, unless the client takes it too slowly.
@@ -42,8 +45,11 @@ func (c *conn) Write(p []byte) (int, error) {
 }
 
 // ReadFrom copies from r to the connection, with sendfile if the connection below can and r is a file, or an
-// [io.LimitedReader] of one.
+// [io.LimitedReader] of one or of a sharedFile.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	if done, copied, err := c.sendShared(r); !copied {
+		return done, err
+	}
 	rf, ok := c.Conn.(io.ReaderFrom)
 	if !ok {
 		return io.Copy(struct{ io.Writer }{c}, r)
@@ -85,17 +91,71 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	return done, err
 }
 
+// A sharedFile reads a file that others read too, at offsets of their own, so that one descriptor does for many
+// responses, and no request has to open one.
+type sharedFile interface {
+	io.Reader
+	// FileAt returns the file, or nil if there is none, and the offset of the byte that is to be read next.
+	FileAt() (f *os.File, off int64)
+	// Seek says which byte is read next.
+	io.Seeker
+}
+
+// sendShared sends what r reads if that is some of a sharedFile, with sendfile. If it reports that r has to be copied,
+// nothing was sent and nothing was read.
+func (c *conn) sendShared(r io.Reader) (done int64, copied bool, err error) {
+	limited, ok := r.(*io.LimitedReader)
+	if !ok || limited.N <= 0 {
+		return 0, true, nil
+	}
+	shared, ok := limited.R.(sharedFile)
+	if !ok {
+		return 0, true, nil
+	}
+	f, start := shared.FileAt()
+	if f == nil {
+		return 0, true, nil
+	}
+	most := limited.N
+	err = c.write(func() (int64, error) {
+		o := &c.outbound
+		if o.sender == nil && !o.copies {
+			o.sender = newSender(c.Conn)
+		}
+		if copied = o.sender == nil; copied {
+			o.copies = true
+			return 0, nil
+		}
+		n, err := o.sender.send(f, start+done, most-done)
+		done += n
+		if copied = done == 0 && refused(err); copied {
+			err = nil
+		}
+		return n, err
+	})
+	if copied || err != nil {
+		return done, copied, err
+	}
+	limited.N -= done
+	_, err = shared.Seek(start+done, io.SeekStart)
+	return done, false, err
+}
+
 // write calls f, which writes to the connection below and goes on where its last call ended, for as long as all that ends
 // it are deadlines that were set here, and the client is fast enough.
 func (c *conn) write(f func() (int64, error)) error {
 	o := &c.outbound
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if !o.limit.Limits() {
+		_, err := f()
+		return err
+	}
 	for {
 		begin := time.Now()
 		// Parts of the window, to see the client take something or not in each of them.
 		deadline := begin.Add(min(o.meter.Left(), o.limit.Window()/4))
-		own, err := c.setDeadline(deadline)
+		own, err := c.setDeadline(begin, deadline)
 		if err != nil {
 			return err
 		}
@@ -114,15 +174,21 @@ func (c *conn) write(f func() (int64, error)) error {
 	}
 }
 
-// setDeadline sets a deadline for the next write, and reports whether it comes before the one that the user of the
-// connection has set.
-func (c *conn) setDeadline(t time.Time) (bool, error) {
-	c.outbound.deadlineMu.Lock()
-	defer c.outbound.deadlineMu.Unlock()
-	user := c.outbound.deadline
-	if !user.IsZero() && user.Before(t) {
-		return false, c.Conn.SetWriteDeadline(user)
+// setDeadline sets a deadline for a write that begins now, and reports whether it comes before the one that the user of the
+// connection has set. It may be up to twice as near as t: that of the write before stays if it does, because to set one
+// costs much of what it costs to write a little.
+func (c *conn) setDeadline(now, t time.Time) (bool, error) {
+	o := &c.outbound
+	o.deadlineMu.Lock()
+	defer o.deadlineMu.Unlock()
+	if !o.deadline.IsZero() && o.deadline.Before(t) {
+		o.own = time.Time{}
+		return false, c.Conn.SetWriteDeadline(o.deadline)
 	}
+	if !o.own.After(t) && o.own.Sub(now) > t.Sub(now)/2 {
+		return true, nil
+	}
+	o.own = t
 	return true, c.Conn.SetWriteDeadline(t)
 }
 
@@ -130,7 +196,7 @@ func (c *conn) setDeadline(t time.Time) (bool, error) {
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	c.outbound.deadlineMu.Lock()
 	defer c.outbound.deadlineMu.Unlock()
-	c.outbound.deadline = t
+	c.outbound.deadline, c.outbound.own = t, time.Time{}
 	return c.Conn.SetWriteDeadline(t)
 }
 

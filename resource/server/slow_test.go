@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// pours returns a handler that sends n octets, from a file if it is asked for /file, and tells how that ended.
+// pours returns a handler that sends n octets, from a file if it is asked for /file or /shared, and tells how that ended.
 func pours(t *testing.T, n int64) (http.HandlerFunc, chan error) {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "file")
@@ -26,7 +26,7 @@ func pours(t *testing.T, n int64) (http.HandlerFunc, chan error) {
 	ended := make(chan error, 1)
 	return func(w http.ResponseWriter, r *http.Request) {
 		var source io.Reader = zeros{}
-		if r.URL.Path == "/file" {
+		if r.URL.Path != "/" {
 			f, err := os.Open(name)
 			if err != nil {
 				t.Error(err)
@@ -34,6 +34,9 @@ func pours(t *testing.T, n int64) (http.HandlerFunc, chan error) {
 			}
 			defer f.Close()
 			source = f
+			if r.URL.Path == "/shared" {
+				source = &part{f: f, as: f}
+			}
 		}
 		w.Header().Set("Content-Type", "application/octet-stream")
 		w.Header().Set("Content-Length", fmt.Sprint(n))
@@ -53,7 +56,7 @@ func TestNoReader(t *testing.T) {
 		handler(w, r)
 	}, func(s *Server) { s.WriteIdleTimeout = 50 * time.Millisecond })
 
-	for _, path := range []string{"/", "/file"} {
+	for _, path := range []string{"/", "/file", "/shared"} {
 		c := r.dial(t)
 		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path)
 		if err := <-ended; err == nil {
@@ -156,12 +159,12 @@ func TestSteadyReader(t *testing.T) {
 	if err := os.WriteFile(name, want, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"/", "/file"} {
+	for _, path := range []string{"/", "/file", "/shared"} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
 			r := start(t, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Length", fmt.Sprint(len(want)))
-				if r.URL.Path != "/file" {
+				if r.URL.Path == "/" {
 					w.Write(want)
 					return
 				}
@@ -171,7 +174,11 @@ func TestSteadyReader(t *testing.T) {
 					return
 				}
 				defer f.Close()
-				io.CopyN(w, f, int64(len(want)))
+				var source io.Reader = f
+				if r.URL.Path == "/shared" {
+					source = &part{f: f, as: f}
+				}
+				io.CopyN(w, source, int64(len(want)))
 			}, func(s *Server) {
 				s.Listener = fixedBuffers{s.Listener}
 				s.WriteIdleTimeout = 500 * time.Millisecond
@@ -208,10 +215,12 @@ func TestUserDeadline(t *testing.T) {
 		}
 		handler(w, r)
 	}, nil) // a minute
-	c := r.dial(t)
-	fmt.Fprintf(c, "GET /file HTTP/1.1\r\nHost: h\r\n\r\n")
-	if err := <-ended; !os.IsTimeout(err) {
-		t.Errorf("got %v, want a timeout", err)
+	for _, path := range []string{"/file", "/shared"} {
+		c := r.dial(t)
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path)
+		if err := <-ended; !os.IsTimeout(err) {
+			t.Errorf("%s: got %v, want a timeout", path, err)
+		}
 	}
 }
 
