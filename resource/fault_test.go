@@ -113,7 +113,7 @@ func TestBadDisk(t *testing.T) {
 // TestUnreadable: content that cannot be read to its end does not look whole.
 func TestUnreadable(t *testing.T) {
 	disk := new(badDisk)
-	w := newWorldOn(t, errorfs.Wrap(newMemFS(), disk), store.Options{})
+	w := newWorldOn(t, errorfs.Wrap(newMemFS(), disk), store.Options{MaxOpenFiles: -1})
 	w.c10("/c", "e1")
 	for _, f := range []struct {
 		kind errorfs.OpKind

@@ -186,7 +186,7 @@ func (d *damager) right(when string) {
 		}
 		for r, p := range sn.st.extents.All() {
 			b := make([]byte, r.Len())
-			if err := (plainReader{sn}).read(p, b); err != nil {
+			if err := (plainReader{sn.s}).read(p, b); err != nil {
 				d.t.Fatalf("%s: %v of %s: %v", when, r, name, err)
 			}
 			if string(b) != d.body[r.Start:r.End] {

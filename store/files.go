@@ -31,6 +31,8 @@ type files struct {
 
 	dirs [256]group
 
+	handles *handles // for reading
+
 	mu     sync.Mutex // guards what follows; held for moments only
 	pins   map[fileID]int
 	doomed map[fileID]bool // removed at the last unpin
@@ -330,10 +332,19 @@ func (fl *files) openOS(id fileID) (*os.File, error) {
 	return nil, nil
 }
 
-// openRead opens a data file for reading.
+// openRead opens a data file for reading by one.
 func (fl *files) openRead(id fileID) (vfs.File, error) {
 	f, err := fl.fs.Open(fl.path(id))
 	return f, fl.checkRead(err)
+}
+
+// openHandle opens a data file for reading by many.
+func (fl *files) openHandle(id fileID) (*handle, error) {
+	if f, err := fl.openOS(id); f != nil || err != nil {
+		return &handle{id: id, r: f, os: f}, err
+	}
+	f, err := fl.openRead(id)
+	return &handle{id: id, r: f}, err
 }
 
 // checkRead gives an error of reading its meaning; it never ends writing.

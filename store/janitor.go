@@ -94,7 +94,9 @@ func (j *janitor) sweep(ids []fileID) {
 			b.Delete(fileKey(kindGarbage, id), nil)
 			continue
 		}
-		if err := j.fl.fs.Remove(j.fl.path(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err = j.fl.fs.Remove(j.fl.path(id))
+		j.fl.handles.drop(id) // or its space would not be free
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			log.Error("cannot remove data file", "file", uint64(id), "err", err)
 			continue
 		}

@@ -22,6 +22,9 @@ const (
 	DurabilityNone
 )
 
+// DefaultMaxOpenFiles is the default of [Options.MaxOpenFiles].
+const DefaultMaxOpenFiles = 256
+
 // Options configure a store. The zero value of each field means its default,
 // and nil Options mean all defaults.
 type Options struct {
@@ -57,6 +60,10 @@ type Options struct {
 	CacheExtents int
 	// MapCache is the size in bytes of the block cache of the map. Default: 64 MiB.
 	MapCache int64
+	// MaxOpenFiles is how many data files are kept open for reading. More are
+	// open only while so many are read at the same time. Default:
+	// DefaultMaxOpenFiles; negative: none is kept.
+	MaxOpenFiles int
 	// InlineSize is the size in bytes up to which a write is kept in the map,
 	// at most 256 KiB. Default: 16 KiB; negative: none.
 	InlineSize int
@@ -112,6 +119,7 @@ func (o *Options) withDefaults() (Options, error) {
 	def(&out.BufferSize, 256<<10)
 	def(&out.CacheExtents, 1_000_000)
 	def(&out.MapCache, 64<<20)
+	def(&out.MaxOpenFiles, DefaultMaxOpenFiles)
 	def(&out.FoldExtents, 128<<10)
 	def(&out.InlineSize, 16<<10)
 	def(&out.ScrubInterval, 7*24*time.Hour)

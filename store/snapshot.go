@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"sync"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/infill-http/infill/ranges"
 )
 
@@ -19,9 +16,6 @@ type Snapshot struct {
 	s  *Store
 	sl *slot
 	st *state
-
-	mu   sync.Mutex // guards open
-	open map[fileID]vfs.File
 }
 
 // Snapshot opens the representation that a name has now: all bytes of a
@@ -41,10 +35,6 @@ func (s *Store) Snapshot(ctx context.Context, name string) (*Snapshot, error) {
 
 // Close lets go of the files.
 func (sn *Snapshot) Close() error {
-	for _, f := range sn.open {
-		f.Close() // read only
-	}
-	sn.open = nil
 	sn.s.files.unpin(sn.st)
 	sn.s.release(sn.sl)
 	return nil
@@ -81,9 +71,10 @@ func (sn *Snapshot) ReadAt(b []byte, off int64) (int, error) {
 }
 
 // WriteRange writes the bytes of r, which must be inside the representation,
-// to w and returns how many it wrote. Bytes in files go by sendfile if w is
-// an io.ReaderFrom that can. An error before the last byte means that w does
-// not have the range.
+// to w and returns how many it wrote. If w is an [io.ReaderFrom], it is given
+// longer runs of bytes in files to read by itself, as sections, so that they
+// can go from the file to a connection by sendfile. An error before the last
+// byte means that w does not have the range.
 func (sn *Snapshot) WriteRange(w io.Writer, r ranges.Range) (int64, error) {
 	if r.Start < 0 || r.End > sn.st.info.Size() {
 		return 0, fmt.Errorf("range %v is outside of the representation [0,%d)", r, sn.st.info.Size())
@@ -91,17 +82,15 @@ func (sn *Snapshot) WriteRange(w io.Writer, r ranges.Range) (int64, error) {
 	if err := sn.readable(r); err != nil {
 		return 0, err
 	}
-	src := sn.source()
-	defer src.close()
-	var done int64
+	out := sn.output(w)
+	defer out.close()
 	for sub, p := range sn.st.extents.Within(r) {
-		n, err := sn.writePlace(w, src, p, sub.Len())
-		done += n
-		if err != nil {
-			return done, err
+		if err := out.write(p, sub.Len()); err != nil {
+			return out.done, err
 		}
 	}
-	return done, nil
+	err := out.flush()
+	return out.done, err
 }
 
 // readable returns an ErrDamaged if not all of r, which is inside the
@@ -124,96 +113,18 @@ func (sn *Snapshot) source() source {
 	if sn.verifies() {
 		return &checkedReader{s: sn.s}
 	}
-	return plainReader{sn}
+	return plainReader{sn.s}
 }
 
 // verifies reports whether reads compare checksums.
 func (sn *Snapshot) verifies() bool { return sn.s.opts.VerifyReads || sn.st.suspect }
 
-func (sn *Snapshot) writePlace(w io.Writer, src source, p place, n int64) (int64, error) {
-	if _, ok := w.(io.ReaderFrom); ok && p.kind == placeFile && !sn.verifies() {
-		if err := sn.s.damage.spared(p, n); err != nil {
-			return 0, err
-		}
-		f, err := sn.s.files.openOS(p.file)
-		if err != nil {
-			return 0, err
-		}
-		if f != nil {
-			defer f.Close()
-			return sendFile(w, f, p.off, n)
-		}
-	}
-	buf := sn.s.buffers.Get().(*[]byte)
-	defer sn.s.buffers.Put(buf)
-	var done int64
-	for done < n {
-		b := (*buf)[:min(n-done, int64(len(*buf)))]
-		if err := src.read(p.Cut(done), b); err != nil {
-			return done, err
-		}
-		k, err := w.Write(b)
-		done += int64(k)
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, nil
-}
-
-// sendFile copies n bytes at off; f is an open file description of its own,
-// because its offset moves.
-func sendFile(w io.Writer, f *os.File, off, n int64) (int64, error) {
-	if _, err := f.Seek(off, io.SeekStart); err != nil {
-		return 0, err
-	}
-	k, err := io.CopyN(w, f, n)
-	if err == io.EOF {
-		err = fmt.Errorf("%w: data file ends at %d", ErrCorrupt, off+k)
-	}
-	return k, err
-}
-
 // A plainReader takes bytes as the disk returns them.
-type plainReader struct{ *Snapshot }
+type plainReader struct{ s *Store }
 
 func (plainReader) close() {}
 
-func (sn plainReader) read(p place, b []byte) error {
-	if p.kind == placeZero {
-		clear(b)
-		return nil
-	}
-	if p.kind == placeInline {
-		return sn.s.files.readInline(p, b)
-	}
-	if err := sn.s.damage.spared(p, int64(len(b))); err != nil {
-		return err
-	}
-	f, err := sn.file(p.file)
-	if err != nil {
-		return err
-	}
-	return readFull(f, b, p.off)
-}
-
-// file returns a file open for reading, kept until Close.
-func (sn *Snapshot) file(id fileID) (vfs.File, error) {
-	sn.mu.Lock()
-	defer sn.mu.Unlock()
-	if f := sn.open[id]; f != nil {
-		return f, nil
-	}
-	f, err := sn.s.files.openRead(id)
-	if err != nil {
-		return nil, err
-	}
-	if sn.open == nil {
-		sn.open = make(map[fileID]vfs.File)
-	}
-	sn.open[id] = f
-	return f, nil
-}
+func (r plainReader) read(p place, b []byte) error { return r.s.readPlace(p, b) }
 
 // readPlace reads committed or staged bytes whose file the caller has pinned.
 func (s *Store) readPlace(p place, b []byte) error {
@@ -227,12 +138,13 @@ func (s *Store) readPlace(p place, b []byte) error {
 	if err := s.damage.spared(p, int64(len(b))); err != nil {
 		return err
 	}
-	f, err := s.files.openRead(p.file)
+	h, err := s.files.handles.get(p.file)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	return readFull(f, b, p.off)
+	err = readFull(h.r, b, p.off)
+	s.files.handles.put(h, err)
+	return err
 }
 
 func readFull(f io.ReaderAt, b []byte, off int64) error {

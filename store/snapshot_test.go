@@ -63,7 +63,7 @@ func TestSnapshotOfDamagedFile(t *testing.T) {
 		if fs == DiskFS {
 			dir = t.TempDir()
 		}
-		s, err := Open(dir, &Options{FS: fs, MinFree: -1, Logger: quiet()})
+		s, err := Open(dir, &Options{FS: fs, MinFree: -1, MaxOpenFiles: -1, Logger: quiet()})
 		if err != nil {
 			t.Fatal(err)
 		}

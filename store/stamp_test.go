@@ -212,7 +212,7 @@ func (st *stamper) cells(sn *Snapshot) map[int]uint64 {
 		}
 	} else {
 		for r, p := range sn.st.extents.All() {
-			if err := (plainReader{sn}).read(p, b[r.Start:r.End]); err != nil {
+			if err := (plainReader{sn.s}).read(p, b[r.Start:r.End]); err != nil {
 				st.t.Error(err)
 			}
 		}

@@ -136,6 +136,7 @@ func (s *Store) openLocked(dir string, lock *pebble.Lock) error {
 		pins: make(map[fileID]int), doomed: make(map[fileID]bool),
 		open: make(map[fileID]*dataFile), sealed: make(map[fileID]error),
 	}
+	s.files.handles = newHandles(s.files.openHandle, max(0, s.opts.MaxOpenFiles))
 	if err := s.start(); err != nil {
 		s.mapFS.close()
 		return errors.Join(err, db.Close())
@@ -231,6 +232,7 @@ func (s *Store) Close() error {
 	s.stopMender()
 	s.active.Wait()
 	s.files.janitor.close()
+	s.files.handles.close()
 	s.mapFS.close()
 	err := s.db.Close()
 	if err == nil {

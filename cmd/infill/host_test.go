@@ -28,11 +28,12 @@ type host struct {
 	store *store.Store
 }
 
-// startHost serves a new directory of fs with the given flags until the test ends.
+// startHost serves a new directory of fs with the given flags until the test ends. Data files that are open are then
+// those that are held for a client, unless a flag says otherwise.
 func startHost(t *testing.T, fs vfs.FS, flags ...string) *host {
 	t.Helper()
 	dir := t.TempDir()
-	o := optionsFrom(t, append([]string{"--min-free", "0"}, flags...)...)
+	o := optionsFrom(t, append([]string{"--min-free", "0", "--max-open-files", "0"}, flags...)...)
 	quiet := slog.New(slog.DiscardHandler)
 	so := o.storeOptions()
 	so.FS, so.Logger = fs, quiet

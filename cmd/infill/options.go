@@ -31,6 +31,7 @@ type serveOptions struct {
 	allowedOrigins                   []string
 	persistBytes                     int64
 	inlineSize                       int64
+	maxOpenFiles                     int
 	persistInterval                  time.Duration
 	incompleteMaxAge                 time.Duration
 	verifyReads                      bool
@@ -63,6 +64,7 @@ func (o *serveOptions) register(flags *pflag.FlagSet) {
 	flags.IntVar(&o.maxParts, "max-parts", byteranges.DefaultMaxParts, "most parts of one patch document")
 	flags.Var(newSize(&o.minFree, 256<<20), "min-free", "free space below which writes are refused; 0: none")
 	flags.Var(newSize(&o.inlineSize, 16<<10), "inline-size", "largest write that is kept in the map instead of a file; 0: none")
+	flags.IntVar(&o.maxOpenFiles, "max-open-files", store.DefaultMaxOpenFiles, "data files that are kept open to be read again; 0: none")
 	flags.Var(newSize(&o.persistBytes, 8<<20), "persist-bytes", "bytes between two commits of a persisting write")
 	flags.DurationVar(&o.persistInterval, "persist-interval", time.Second, "time between two commits of a persisting write")
 	flags.DurationVar(&o.incompleteMaxAge, "incomplete-max-age", 7*24*time.Hour, "time after the last write to an incomplete resource when it is removed;\n0: it stays")
@@ -106,6 +108,7 @@ func (o *serveOptions) validate() error {
 	atLeast(1, "max-ranges", int64(o.maxRanges))
 	atLeast(1, "max-parts", int64(o.maxParts))
 	atLeast(1, "persist-bytes", o.persistBytes)
+	atLeast(0, "max-open-files", int64(o.maxOpenFiles))
 	atLeast(0, "max-connections", int64(o.maxConnections))
 	if o.inlineSize > 256<<10 {
 		errs = append(errs, fmt.Errorf("--inline-size is %d, want at most 256KiB", o.inlineSize))
@@ -149,6 +152,7 @@ func (o *serveOptions) storeOptions() *store.Options {
 		MinFree:         orNone(o.minFree),
 		PersistBytes:    o.persistBytes,
 		InlineSize:      int(orNone(o.inlineSize)),
+		MaxOpenFiles:    orNone(o.maxOpenFiles),
 		PersistInterval: o.persistInterval,
 
 		IncompleteMaxAge: o.incompleteMaxAge,
@@ -206,7 +210,7 @@ func (o *serveOptions) server() *server.Server {
 		WriteIdleTimeout:     orNone(o.responseIdleTimeout),
 		MinWriteRate:         orNone(o.minResponseRate),
 		PingInterval:         orNone(o.pingInterval),
-		MaxConnections:       cmp.Or(o.maxConnections, connectionsFor(maxDescriptors())),
+		MaxConnections:       cmp.Or(o.maxConnections, connectionsFor(maxDescriptors(), o.maxOpenFiles)),
 	}
 }
 
@@ -218,12 +222,13 @@ const (
 )
 
 // connectionsFor returns how many connections leave enough of n descriptors for data files: a request over HTTP/1.1 has
-// two of them open at most, as a rule. No descriptors, or as many as one likes, are no limit.
-func connectionsFor(n int) int {
+// two of them open at most, as a rule, and kept are open for the next requests. No descriptors, or as many as one likes,
+// are no limit.
+func connectionsFor(n, kept int) int {
 	if n <= 0 {
 		return 0
 	}
-	return max(minConnections, (n-ownDescriptors)/descriptorsPerRequest)
+	return max(minConnections, (n-ownDescriptors-kept)/descriptorsPerRequest)
 }
 
 // minConnections is the least limit that is chosen for connections.
@@ -231,7 +236,7 @@ const minConnections = 64
 
 // orNone returns v, or if that is zero, the negative value that stands for none
 // where zero stands for the default.
-func orNone[T ~int64](v T) T {
+func orNone[T ~int | ~int64](v T) T {
 	if v == 0 {
 		return -1
 	}

@@ -7,10 +7,11 @@ import (
 )
 
 func TestConnectionsFor(t *testing.T) {
-	for _, tt := range []struct{ descriptors, want int }{
-		{0, 0}, {256, minConnections}, {ownDescriptors + 3*minConnections, minConnections}, {20000, 6266},
+	for _, tt := range []struct{ descriptors, kept, want int }{
+		{0, 0, 0}, {0, 256, 0}, {256, 0, minConnections}, {ownDescriptors + 3*minConnections, 0, minConnections},
+		{20000, 0, 6266}, {20000, 300, 6166},
 	} {
-		if got := connectionsFor(tt.descriptors); got != tt.want {
+		if got := connectionsFor(tt.descriptors, tt.kept); got != tt.want {
 			t.Errorf("%d connections for %d descriptors, want %d", got, tt.descriptors, tt.want)
 		}
 	}
