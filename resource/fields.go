@@ -81,59 +81,76 @@ const (
 	sfFalse = "?0"
 )
 
+// Values that most responses have, as they stand in a header: shared, because they never change.
+var (
+	valueNosniff         = []string{"nosniff"}
+	valueOrigin          = []string{fieldOrigin}
+	valueAcceptPatch     = []string{acceptPatch}
+	valueMethodsResource = []string{methodsResource}
+	valueBytes           = []string{"bytes"}
+	valueMutable         = []string{"no-cache, no-transform"}
+	valueNoStore         = []string{noStore}
+	valueOctets          = []string{typeOctets}
+	valueTrue            = []string{sfTrue}
+	valueFalse           = []string{sfFalse}
+)
+
+// setField is hd.Set for a name that is canonical, as all those above are.
+func setField(hd http.Header, name, value string) { hd[name] = []string{value} }
+
 // setState sets the fields that tell what of a resource is there. On a complete resource that is only Upload-Complete,
 // unless some of it is damaged.
 func (h *Handler) setState(hd http.Header, info *store.Info) {
-	hd.Set(fieldUploadComplete, sfFalse)
+	hd[fieldUploadComplete] = valueFalse
 	if info.Complete {
-		hd.Set(fieldUploadComplete, sfTrue)
+		hd[fieldUploadComplete] = valueTrue
 		if !info.Damaged() {
 			return
 		}
 	}
-	hd.Set(fieldUploadOffset, strconv.FormatInt(info.Offset, 10))
+	setField(hd, fieldUploadOffset, strconv.FormatInt(info.Offset, 10))
 	if info.Length >= 0 {
-		hd.Set(fieldUploadLength, strconv.FormatInt(info.Length, 10))
+		setField(hd, fieldUploadLength, strconv.FormatInt(info.Length, 10))
 	}
 	if !info.Expires.IsZero() {
-		hd.Set(fieldUploadLimit, uploadLimitOf(info, time.Now()))
+		setField(hd, fieldUploadLimit, uploadLimitOf(info, time.Now()))
 	}
 	received, truncated := ranges.FormatReceived(info.Received, h.maxReceived(), h.maxReceivedBytes())
 	if received != "" {
-		hd.Set(fieldUploadReceived, received)
+		setField(hd, fieldUploadReceived, received)
 	}
 	link := "<" + fullMapPath(name(info.Name)) + `>; rel="` + relRanges + `"; type="` + typeJSON + `"`
 	if truncated {
 		link += "; truncated"
 	}
-	hd.Set(fieldLink, link)
-	hd.Set(fieldCacheControl, noStore)
+	setField(hd, fieldLink, link)
+	hd[fieldCacheControl] = valueNoStore
 }
 
 // setValidators sets the fields that identify the state in info.
 func setValidators(hd http.Header, info *store.Info) {
-	hd.Set(fieldETag, entityTag(info.Version))
+	setField(hd, fieldETag, entityTag(info.Version))
 	modified := lastModified(info)
 	if now := time.Now(); modified.After(now) { // RFC 9110, Section 8.8.2.1
 		modified = now
 	}
-	hd.Set(fieldLastModified, modified.UTC().Format(http.TimeFormat))
+	setField(hd, fieldLastModified, modified.UTC().Format(http.TimeFormat))
 }
 
 // setMetadata sets the fields that are stored with a resource, and those that make it safe to show in a browser.
 func setMetadata(hd http.Header, m store.Metadata) {
-	contentType := m.Type
-	if contentType == "" {
-		contentType = typeOctets // or net/http would guess one
+	if m.Type != "" {
+		setField(hd, fieldContentType, m.Type)
+	} else {
+		hd[fieldContentType] = valueOctets // or net/http would guess one
 	}
-	hd.Set(fieldContentType, contentType)
 	for _, f := range []struct{ name, value string }{
 		{fieldContentLanguage, m.Language},
 		{fieldContentEncoding, m.Encoding},
 		{fieldContentDisposition, m.Disposition},
 	} {
 		if f.value != "" {
-			hd.Set(f.name, f.value)
+			setField(hd, f.name, f.value)
 		}
 	}
 }
@@ -143,7 +160,7 @@ func setMetadata(hd http.Header, m store.Metadata) {
 // own. The content itself, and how it is disposed of, stay as they were stored.
 func setSafety(hd http.Header, contentType string) {
 	if !passive(contentType) {
-		hd.Set(fieldSecurityPolicy, "sandbox")
+		setField(hd, fieldSecurityPolicy, "sandbox")
 	}
 }
 

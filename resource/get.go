@@ -80,7 +80,7 @@ func (h *Handler) setCommon(hd http.Header, info *store.Info) {
 	if info.Complete {
 		// The bytes may be stored, and are not to be used without asking, nor to be recoded on the way: offsets and
 		// digests are about them as they are.
-		hd.Set(fieldCacheControl, "no-cache, no-transform")
+		hd[fieldCacheControl] = valueMutable
 	} else {
 		h.setState(hd, info)
 	}
@@ -148,7 +148,7 @@ func (a *answer) send(w http.ResponseWriter) error {
 	hd := w.Header()
 	maps.Copy(hd, digests)
 	a.h.setCommon(hd, a.info)
-	hd.Set(fieldAcceptRanges, "bytes")
+	hd[fieldAcceptRanges] = valueBytes
 	setSafety(hd, a.info.Metadata.Type)
 	if a.partial { // RFC 9110, Section 15.3.7: no other fields of the representation than are required
 		hd.Del(fieldLastModified)
@@ -157,11 +157,11 @@ func (a *answer) send(w http.ResponseWriter) error {
 		setMetadata(hd, a.info.Metadata)
 	}
 	if a.framing != nil {
-		hd.Set(fieldContentType, a.framing.ContentType())
+		setField(hd, fieldContentType, a.framing.ContentType())
 	} else if a.parts != nil {
-		hd.Set(fieldContentRange, ranges.ContentRange{Range: a.parts[0], Length: a.length()}.String())
+		setField(hd, fieldContentRange, ranges.ContentRange{Range: a.parts[0], Length: a.length()}.String())
 	}
-	hd.Set(fieldContentLength, strconv.FormatInt(size, 10))
+	setField(hd, fieldContentLength, strconv.FormatInt(size, 10))
 	if a.q.Method == http.MethodHead {
 		a.h.setState(hd, a.info)
 		w.WriteHeader(status)
@@ -212,12 +212,13 @@ func (a *answer) write(w io.Writer) error {
 // this response has of it, framing included (RFC 9530, Sections 2 and 3). An incomplete resource has no Repr-Digest, and
 // a response to HEAD no content.
 func (a *answer) digests() (http.Header, error) {
-	hd := make(http.Header)
+	var hd http.Header
 	if alg, ok := wantedDigest(a.q.Header.Values(fieldWantReprDigest)); ok && a.info.Complete {
 		sum, err := a.sn.Digest(a.q.Context(), alg)
 		if err != nil {
 			return nil, err
 		}
+		hd = make(http.Header)
 		hd.Set(fieldReprDigest, digest{alg: alg, sum: sum}.String())
 	}
 	alg, ok := wantedDigest(a.q.Header.Values(fieldWantContentDigest))
@@ -235,6 +236,9 @@ func (a *answer) digests() (http.Header, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if hd == nil {
+		hd = make(http.Header)
 	}
 	hd.Set(fieldContentDigest, digest{alg: alg, sum: sum}.String())
 	return hd, nil

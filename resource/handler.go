@@ -110,7 +110,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *Handler) serve(w http.ResponseWriter, q *request) error {
 	h.setOrigin(w.Header(), q.Request)
-	w.Header().Set(fieldTypeOptions, "nosniff")
+	w.Header()[fieldTypeOptions] = valueNosniff
 	if q.Method == http.MethodOptions && q.RequestURI == "*" {
 		return serveOptions(w, methodsResource+", "+http.MethodPost)
 	}
@@ -128,7 +128,7 @@ func (h *Handler) serve(w http.ResponseWriter, q *request) error {
 	case n.collection():
 		return h.serveCollection(w, q)
 	}
-	w.Header().Set(fieldAcceptPatch, acceptPatch)
+	w.Header()[fieldAcceptPatch] = valueAcceptPatch
 	return h.serveResource(w, q)
 }
 
@@ -155,7 +155,7 @@ func takesContent(method string) bool {
 }
 
 func (h *Handler) serveResource(w http.ResponseWriter, q *request) error {
-	w.Header().Set(fieldAllow, methodsResource)
+	w.Header()[fieldAllow] = valueMethodsResource
 	switch q.Method {
 	case http.MethodGet, http.MethodHead:
 		return h.serveGet(w, q)

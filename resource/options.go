@@ -58,7 +58,11 @@ const (
 // setOrigin lets scripts of the origin that r comes from read the response, if it is allowed. Every response says that
 // it may differ by origin, whether or not this request has one.
 func (h *Handler) setOrigin(hd http.Header, r *http.Request) {
-	hd.Add(fieldVary, fieldOrigin)
+	if hd[fieldVary] == nil {
+		hd[fieldVary] = valueOrigin
+	} else {
+		hd.Add(fieldVary, fieldOrigin)
+	}
 	if origin := r.Header.Get(fieldOrigin); origin != "" && h.allows(origin) {
 		hd.Set(fieldAllowOrigin, origin)
 		hd.Set(fieldExposeFields, corsResponseFields)

@@ -38,6 +38,9 @@ func parseName(escaped string) (name, error) {
 	if !strings.HasPrefix(escaped, "/") {
 		return "", fmt.Errorf("%w: it does not begin with a slash", errName)
 	}
+	if len(escaped) <= MaxNameBytes && isCanonical(escaped) {
+		return name(escaped), nil
+	}
 	var b strings.Builder
 	for segment := range strings.SplitSeq(escaped[1:], "/") {
 		b.WriteByte('/')
@@ -62,6 +65,20 @@ func parseName(escaped string) (name, error) {
 		}
 	}
 	return name(b.String()), nil
+}
+
+// isCanonical reports whether an absolute path is a name as it is: nothing in it is percent-encoded or has to be, and no
+// segment begins with a dot, as those do that cannot stand in a name.
+func isCanonical(path string) bool {
+	for i := range len(path) {
+		switch c := path[i]; {
+		case c == '.' && path[i-1] == '/':
+			return false
+		case c != '/' && !isPathChar(c):
+			return false
+		}
+	}
+	return true
 }
 
 // isPathChar reports whether c stands for itself in a path (RFC 3986, Section 3.3, pchar).

@@ -45,19 +45,12 @@ type tagList struct {
 func parseConditions(r *http.Request) (conditions, error) {
 	var c conditions
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
-	for _, f := range []struct {
-		name string
-		list **tagList
-	}{{fieldIfMatch, &c.ifMatch}, {fieldIfNoneMatch, &c.ifNoneMatch}} {
-		lines := r.Header.Values(f.name)
-		if len(lines) == 0 {
-			continue
-		}
-		list, ok := parseTags(strings.Join(lines, ","))
-		if !ok && !safe {
-			return conditions{}, malformed(f.name, "want * or a list of entity tags")
-		}
-		*f.list = &list
+	var err error
+	if c.ifMatch, err = parseTagField(r, fieldIfMatch, safe); err != nil {
+		return conditions{}, err
+	}
+	if c.ifNoneMatch, err = parseTagField(r, fieldIfNoneMatch, safe); err != nil {
+		return conditions{}, err
 	}
 	if c.ifMatch == nil {
 		c.ifUnmodifiedSince = parseDate(r.Header.Values(fieldIfUnmodifiedSince))
@@ -66,6 +59,19 @@ func parseConditions(r *http.Request) (conditions, error) {
 		c.ifModifiedSince = parseDate(r.Header.Values(fieldIfModifiedSince))
 	}
 	return c, nil
+}
+
+// parseTagField returns the entity tags of a field of r, or nil if r does not have it.
+func parseTagField(r *http.Request, field string, safe bool) (*tagList, error) {
+	lines := r.Header.Values(field)
+	if len(lines) == 0 {
+		return nil, nil
+	}
+	list, ok := parseTags(strings.Join(lines, ","))
+	if !ok && !safe {
+		return nil, malformed(field, "want * or a list of entity tags")
+	}
+	return &list, nil
 }
 
 // parseTags parses an If-Match or If-None-Match value. Empty list elements are allowed (RFC 9110, Section 5.6.1.2).
@@ -123,7 +129,12 @@ func parseDate(lines []string) time.Time {
 
 // entityTag returns the strong entity tag of the state v of a resource.
 func entityTag(v store.Version) string {
-	return `"` + v.ID.String() + "." + strconv.FormatUint(v.Revision, 10) + `"`
+	b := make([]byte, 0, 64)
+	b = append(b, '"')
+	b = v.ID.Append(b)
+	b = append(b, '.')
+	b = strconv.AppendUint(b, v.Revision, 10)
+	return string(append(b, '"'))
 }
 
 // matchStrong reports whether the strong tag current is in l (RFC 9110, Section 8.8.3.2).

@@ -14,6 +14,9 @@ type ID [16]byte
 // String returns the ID as 22 characters of base64url.
 func (id ID) String() string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
+// Append appends the 22 characters of String to b.
+func (id ID) Append(b []byte) []byte { return base64.RawURLEncoding.AppendEncode(b, id[:]) }
+
 // Version identifies one observable state of one resource. Two equal versions
 // have equal bytes and equal metadata.
 type Version struct {
