@@ -40,7 +40,7 @@ func NewFraming(parts []ranges.Range, length int64, mediaType string) (*Framing,
 		if p.Start < 0 || p.Empty() || length >= 0 && p.End > length {
 			return invalid("range " + p.String() + " is empty or not inside the representation")
 		}
-		b = f.appendHead(b[:0], i)
+		b = f.AppendHead(b[:0], i)
 		n := int64(len(b))
 		if f.size > math.MaxInt64-n-p.Len() {
 			return invalid("content is longer than 2^63-1 octets")
@@ -63,12 +63,13 @@ func (f *Framing) Len() int { return len(f.parts) }
 func (f *Framing) Part(i int) ranges.Range { return f.parts[i] }
 
 // Head returns the octets before the bytes of part i, which counts from 0.
-func (f *Framing) Head(i int) []byte { return f.appendHead(nil, i) }
+func (f *Framing) Head(i int) []byte { return f.AppendHead(nil, i) }
 
 // Tail returns the octets after the bytes of the last part.
 func (f *Framing) Tail() []byte { return []byte("\r\n--" + f.boundary + "--\r\n") }
 
-func (f *Framing) appendHead(b []byte, i int) []byte {
+// AppendHead appends Head(i) to b.
+func (f *Framing) AppendHead(b []byte, i int) []byte {
 	if i > 0 {
 		b = append(b, "\r\n"...)
 	}

@@ -196,8 +196,10 @@ func (a *answer) write(w io.Writer) error {
 		_, err := a.sn.WriteRange(w, all)
 		return err
 	}
+	var head []byte
 	for i := range a.framing.Len() {
-		if _, err := w.Write(a.framing.Head(i)); err != nil {
+		head = a.framing.AppendHead(head[:0], i)
+		if _, err := w.Write(head); err != nil {
 			return err
 		}
 		if _, err := a.sn.WriteRange(w, a.framing.Part(i)); err != nil {

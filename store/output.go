@@ -21,6 +21,9 @@ type output struct {
 	buf  *[]byte // nil: none yet
 	n    int     // bytes in buf
 	done int64   // bytes that w has taken
+
+	section section // the one that w is given, with its limit
+	limited io.LimitedReader
 }
 
 func (sn *Snapshot) output(w io.Writer) *output {
@@ -97,9 +100,10 @@ func (out *output) sendFrom(h *handle, off, n int64) error {
 	if err := out.flush(); err != nil {
 		return err
 	}
-	sc := section{fl: &out.sn.s.files, h: h, off: off}
-	defer sc.close()
-	k, err := out.rf.ReadFrom(&io.LimitedReader{R: &sc, N: n})
+	out.section = section{fl: &out.sn.s.files, h: h, off: off}
+	defer out.section.close()
+	out.limited = io.LimitedReader{R: &out.section, N: n}
+	k, err := out.rf.ReadFrom(&out.limited)
 	out.done += k
 	if err == nil && k < n {
 		err = fmt.Errorf("%w: data file ends at %d", ErrCorrupt, off+k)

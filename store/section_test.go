@@ -155,6 +155,38 @@ func TestSectionsShared(t *testing.T) {
 	closeStore(t, s)
 }
 
+// TestHotWithoutMap reads a resource that was read before with the map closed:
+// nothing of that is needed.
+func TestHotWithoutMap(t *testing.T) {
+	const size = 100_000
+	s := openDisk(t, Options{InlineSize: -1})
+	body := pattern(size)
+	put(t, s, "/a", body)
+	s.files.janitor.drain()
+	if err := s.db.Close(); err != nil { // after which each call of it panics; so s is not closed
+		t.Fatal(err)
+	}
+	defer s.files.handles.close()
+	info, err := s.Stat(ctx, "/a")
+	if err != nil || !info.Complete || info.Damaged() {
+		t.Fatal(info, err)
+	}
+	for how := range sectionWays {
+		sn, err := s.Snapshot(ctx, "/a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &sectionReader{how: how}
+		if _, err := sn.WriteRange(w, ranges.Range{Start: 1, End: size}); err != nil || w.String() != body[1:] {
+			t.Errorf("in way %d: %d bytes, %v", how, w.Len(), err)
+		}
+		sn.Close()
+	}
+	if err := s.lock.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSectionOfShortFile: a file that ends too early is a fault in each way to
 // read it, and what was read before it tells how much there was.
 func TestSectionOfShortFile(t *testing.T) {
