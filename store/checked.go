@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/infill-http/infill/ranges"
@@ -160,7 +159,12 @@ func (r *checkedReader) try(p crcPiece, b []byte) error {
 // as when a cable is plugged in again, so they stay in the map; but a write
 // need not agree with them.
 func unreadable(err error) bool {
-	return errors.Is(err, syscall.EIO) || errors.Is(err, syscall.EBADMSG) || errors.Is(err, syscall.EUCLEAN)
+	for _, e := range unreadableErrnos {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // verifyPlace reads n bytes at p and compares their checksums: ErrDamaged.
