@@ -40,16 +40,13 @@ func (m Map[V]) Set(r Range, v V) Map[V] {
 	if r.Empty() {
 		return m
 	}
-	low, high := m.root.below(r.Start), m.root.from(r.End)
-	if p := low.last(); p != nil && p.r.End == r.Start && p.v.Continues(p.r.Len(), v) {
+	if p := m.root.find(r.Start - 1); p != nil && p.v.Continues(r.Start-p.r.Start, v) {
 		r.Start, v = p.r.Start, p.v
-		_, low = low.popLast()
 	}
-	if p := high.first(); p != nil && p.r.Start == r.End && v.Continues(r.Len(), p.v) {
+	if p := m.root.find(r.End); p != nil && v.Continues(r.Len(), p.after(r.End).v) {
 		r.End = p.r.End
-		_, high = high.popFirst()
 	}
-	return Map[V]{join(low, leaf(r, v), high)}
+	return Map[V]{m.root.replace(r, []entry[V]{{v, r}})}
 }
 
 // Delete returns m without the bytes of r. Entries that reach over an edge of r are cut there.
@@ -57,11 +54,11 @@ func (m Map[V]) Delete(r Range) Map[V] {
 	if r.Empty() {
 		return m
 	}
-	return Map[V]{concat(m.root.below(r.Start), m.root.from(r.End))}
+	return Map[V]{m.root.replace(r, nil)}
 }
 
 // Len returns the number of entries, in constant time.
-func (m Map[V]) Len() int { return m.root.entries() }
+func (m Map[V]) Len() int { return m.root.len() }
 
 // Size returns the sum of the lengths of all entries in bytes, in constant time.
 func (m Map[V]) Size() int64 { return m.root.bytes() }
@@ -78,19 +75,29 @@ func (m Map[V]) SizeWithin(r Range) int64 {
 func (m Map[V]) Covers(r Range) bool { return m.SizeWithin(r) == r.Len() }
 
 // Lookup returns the entry that holds the byte at off, whole. If there is none, ok is false.
-func (m Map[V]) Lookup(off int64) (r Range, v V, ok bool) { return m.root.find(off).entry() }
+func (m Map[V]) Lookup(off int64) (r Range, v V, ok bool) {
+	if e := m.root.find(off); e != nil {
+		return e.r, e.v, true
+	}
+	return r, v, false
+}
 
 // First returns the lowest entry. If m is empty, ok is false.
-func (m Map[V]) First() (r Range, v V, ok bool) { return m.root.first().entry() }
-
-// Last returns the highest entry. If m is empty, ok is false.
-func (m Map[V]) Last() (r Range, v V, ok bool) { return m.root.last().entry() }
-
-func (n *node[V]) entry() (r Range, v V, ok bool) {
-	if n == nil {
+func (m Map[V]) First() (r Range, v V, ok bool) {
+	if m.root == nil {
 		return r, v, false
 	}
-	return n.r, n.v, true
+	e := m.root.first()
+	return e.r, e.v, true
+}
+
+// Last returns the highest entry. If m is empty, ok is false.
+func (m Map[V]) Last() (r Range, v V, ok bool) {
+	if m.root == nil {
+		return r, v, false
+	}
+	e := m.root.last()
+	return e.r, e.v, true
 }
 
 // All returns the entries in ascending order.
@@ -100,7 +107,7 @@ func (m Map[V]) All() iter.Seq2[Range, V] { return m.Touching(Range{0, math.MaxI
 // are the entries that end at x, begin at x, or hold both the byte before x and the one at x.
 func (m Map[V]) Touching(r Range) iter.Seq2[Range, V] {
 	return func(yield func(Range, V) bool) {
-		m.root.walk(r.Start, r.End, func(n *node[V]) bool { return yield(n.r, n.v) })
+		m.root.walk(r.Start, r.End, func(e *entry[V]) bool { return yield(e.r, e.v) })
 	}
 }
 
@@ -108,12 +115,12 @@ func (m Map[V]) Touching(r Range) iter.Seq2[Range, V] {
 // Value.Cut at the left edge.
 func (m Map[V]) Within(r Range) iter.Seq2[Range, V] {
 	return func(yield func(Range, V) bool) {
-		m.overlapping(r, func(n *node[V]) bool {
-			v := n.v
-			if n.r.Start < r.Start {
-				v = v.Cut(r.Start - n.r.Start)
+		m.overlapping(r, func(e *entry[V]) bool {
+			v := e.v
+			if e.r.Start < r.Start {
+				v = v.Cut(r.Start - e.r.Start)
 			}
-			return yield(n.r.Intersect(r), v)
+			return yield(e.r.Intersect(r), v)
 		})
 	}
 }
@@ -122,9 +129,9 @@ func (m Map[V]) Within(r Range) iter.Seq2[Range, V] {
 func (m Map[V]) Gaps(r Range) iter.Seq[Range] {
 	return func(yield func(Range) bool) {
 		off := r.Start // all before it is in an entry or was yielded
-		more := m.overlapping(r, func(n *node[V]) bool {
-			gap := Range{off, n.r.Start}
-			off = n.r.End
+		more := m.overlapping(r, func(e *entry[V]) bool {
+			gap := Range{off, e.r.Start}
+			off = e.r.End
 			return gap.Empty() || yield(gap)
 		})
 		if more && off < r.End {
@@ -133,8 +140,8 @@ func (m Map[V]) Gaps(r Range) iter.Seq[Range] {
 	}
 }
 
-// overlapping calls yield for the nodes whose entries share a byte with r, as node.walk does.
-func (m Map[V]) overlapping(r Range, yield func(*node[V]) bool) bool {
+// overlapping calls yield for the entries that share a byte with r, as node.walk does.
+func (m Map[V]) overlapping(r Range, yield func(*entry[V]) bool) bool {
 	if r.Empty() {
 		return true
 	}

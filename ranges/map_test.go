@@ -21,37 +21,32 @@ func (p place) Cut(n int64) place { return place{p.file, p.off + n} }
 
 func (p place) Continues(n int64, next place) bool { return next == p.Cut(n) }
 
-// entry is a pair that an iterator over a Map returns.
-type entry struct {
-	r Range
-	p place
-}
-
-func entries(seq iter.Seq2[Range, place]) []entry {
-	var es []entry
+func entries(seq iter.Seq2[Range, place]) []entry[place] {
+	var es []entry[place]
 	for r, p := range seq {
-		es = append(es, entry{r, p})
+		es = append(es, entry[place]{p, r})
 	}
 	return es
 }
 
-// check panics unless the tree of m is balanced, has right aggregates, and holds what the documentation of Map promises.
+// check panics unless the tree of m is balanced and well filled, has right aggregates, and holds what the documentation of
+// Map promises.
 func (m Map[V]) check() {
 	m.root.check()
-	var prev *node[V]
-	m.root.walk(0, math.MaxInt64, func(n *node[V]) bool {
-		if n.r.Start < 0 || n.r.Empty() {
-			panic(fmt.Sprintf("bad range %v", n.r))
+	var prev *entry[V]
+	m.root.walk(0, math.MaxInt64, func(e *entry[V]) bool {
+		if e.r.Start < 0 || e.r.Empty() {
+			panic(fmt.Sprintf("bad range %v", e.r))
 		}
 		if prev != nil {
-			if prev.r.End > n.r.Start {
-				panic(fmt.Sprintf("%v and %v overlap or are not in order", prev.r, n.r))
+			if prev.r.End > e.r.Start {
+				panic(fmt.Sprintf("%v and %v overlap or are not in order", prev.r, e.r))
 			}
-			if prev.r.End == n.r.Start && prev.v.Continues(prev.r.Len(), n.v) {
-				panic(fmt.Sprintf("%v %v and %v %v should be one", prev.r, prev.v, n.r, n.v))
+			if prev.r.End == e.r.Start && prev.v.Continues(prev.r.Len(), e.v) {
+				panic(fmt.Sprintf("%v %v and %v %v should be one", prev.r, prev.v, e.r, e.v))
 			}
 		}
-		prev = n
+		prev = e
 		return true
 	})
 }
@@ -60,42 +55,58 @@ func (n *node[V]) check() {
 	if n == nil {
 		return
 	}
-	n.left.check()
-	n.right.check()
-	if l, r := n.left.weight(), n.right.weight(); l > delta*r || r > delta*l {
-		panic(fmt.Sprintf("unbalanced at %v: %d and %d", n.r, l, r))
+	want := node[V]{left: n.left, right: n.right, entries: n.entries}
+	if n.left == nil {
+		if n.right != nil || len(n.entries) == 0 || len(n.entries) > leafMax {
+			panic(fmt.Sprintf("a leaf with %d entries", len(n.entries)))
+		}
+		want.start, want.count = n.entries[0].r.Start, len(n.entries)
+		for _, e := range n.entries {
+			want.size += e.r.Len()
+		}
+	} else {
+		n.left.check()
+		n.right.check()
+		if d := n.left.height - n.right.height; d < -1 || d > 1 {
+			panic(fmt.Sprintf("unbalanced at %d: %d and %d high", n.start, n.left.height, n.right.height))
+		}
+		if n.count <= leafMax {
+			panic(fmt.Sprintf("an inner node with %d entries", n.count))
+		}
+		want.start, want.mid, want.height = n.left.start, n.right.start, 1+max(n.left.height, n.right.height)
+		want.count, want.size = n.left.count+n.right.count, n.left.size+n.right.size
 	}
-	if n.count != n.left.entries()+n.right.entries()+1 || n.size != n.left.bytes()+n.right.bytes()+n.r.Len() {
-		panic(fmt.Sprintf("wrong aggregates at %v: %d, %d", n.r, n.count, n.size))
+	if n.start != want.start || n.mid != want.mid || n.count != want.count || n.size != want.size || n.height != want.height {
+		panic(fmt.Sprintf("wrong aggregates: %+v, want %+v", *n, want))
 	}
 }
 
-// bytemap is what a Map of 64 bytes should be: the place of each byte, where the zero place is none.
-type bytemap [64]place
+// bytemap is what a Map of a few bytes should be: the place of each byte, where the zero place is none.
+type bytemap []place
 
-func (b *bytemap) set(r Range, p place) {
+func (b bytemap) set(r Range, p place) {
 	for off := r.Start; off < r.End; off++ {
 		b[off] = p.Cut(off - r.Start)
 	}
 }
 
-func (b *bytemap) delete(r Range) {
+func (b bytemap) delete(r Range) {
 	for off := r.Start; off < r.End; off++ {
 		b[off] = place{}
 	}
 }
 
 // entries returns the entries of b, whole.
-func (b *bytemap) entries() []entry {
-	var es []entry
+func (b bytemap) entries() []entry[place] {
+	var es []entry[place]
 	for off := range int64(len(b)) {
 		if b[off] == (place{}) {
 			continue
 		}
-		if n := len(es); n > 0 && es[n-1].r.End == off && es[n-1].p.Continues(es[n-1].r.Len(), b[off]) {
+		if n := len(es); n > 0 && es[n-1].r.End == off && es[n-1].v.Continues(es[n-1].r.Len(), b[off]) {
 			es[n-1].r.End++
 		} else {
-			es = append(es, entry{Range{off, off + 1}, b[off]})
+			es = append(es, entry[place]{b[off], Range{off, off + 1}})
 		}
 	}
 	return es
@@ -113,14 +124,20 @@ func seeded(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// randomRange returns a range within [0,64) bytes, mostly short, sometimes empty, sometimes up to an edge.
-func randomRange(rnd *rand.Rand) Range {
-	start := rnd.Int64N(65)
-	return Range{start, min(64, start+rnd.Int64N(1+rnd.Int64N(24)))}
+// randomRange returns a range within [0,size) bytes, mostly short, sometimes empty, sometimes up to an edge.
+func randomRange(rnd *rand.Rand, size int64) Range {
+	start := rnd.Int64N(size + 1)
+	return Range{start, min(size, start+rnd.Int64N(1+rnd.Int64N(24)))}
 }
 
-// TestMapRandom compares a Map with an array after each of many random steps, and looks at old versions again at the end.
+// TestMapRandom compares a Map with an array after each of many random steps, and looks at old versions again at the end:
+// one whose tree is a leaf or two, and one that grows high, shrinks by large pieces, and grows again.
 func TestMapRandom(t *testing.T) {
+	t.Run("low", func(t *testing.T) { testMapRandom(t, 64, 20_000) })
+	t.Run("high", func(t *testing.T) { testMapRandom(t, 4096, 4_000) })
+}
+
+func testMapRandom(t *testing.T, size int64, steps int) {
 	rnd := seeded(t)
 	type version struct {
 		m Map[place]
@@ -128,15 +145,19 @@ func TestMapRandom(t *testing.T) {
 	}
 	var kept []version
 	var m Map[place]
-	var b bytemap
+	b := make(bytemap, size)
 	var empty, merged, split, bridged, dropped, cleared int
-	for step := range 20_000 {
-		r := randomRange(rnd)
+	var height int8
+	for step := range steps {
+		r := randomRange(rnd, size)
 		before := m.Len()
-		if rnd.IntN(3) > 0 {
+		if rnd.IntN(4) > 0 {
 			p := place{1 + rnd.IntN(2), 100 + rnd.Int64N(3)}
 			if rnd.IntN(2) == 0 {
 				p.off = 100 + r.Start // in line with all others of its file
+			}
+			if rnd.IntN(50) == 0 {
+				r.End = r.Start + rnd.Int64N(size-r.Start+1)
 			}
 			m = m.Set(r, p)
 			b.set(r, p)
@@ -151,8 +172,8 @@ func TestMapRandom(t *testing.T) {
 				bridged++
 			}
 		} else {
-			if rnd.IntN(200) == 0 {
-				r = Range{0, 64}
+			if rnd.IntN(50) == 0 {
+				r.End = r.Start + rnd.Int64N(size-r.Start+1)
 				cleared++
 			}
 			m = m.Delete(r)
@@ -162,31 +183,71 @@ func TestMapRandom(t *testing.T) {
 			}
 		}
 		m.check()
-		compareMap(t, m, &b)
-		within := randomRange(rnd)
-		compareWithin(t, m, &b, within)
+		if m.root != nil {
+			height = max(height, m.root.height)
+		}
+		compareMap(t, m, b)
+		within := randomRange(rnd, size)
+		if rnd.IntN(8) == 0 {
+			within.End = within.Start + rnd.Int64N(size-within.Start+1)
+		}
+		compareWithin(t, m, b, within)
 		if t.Failed() {
 			t.Fatalf("after step %d, with %v", step, r)
 		}
 		if step%100 == 0 {
-			kept = append(kept, version{m, b})
+			kept = append(kept, version{m, slices.Clone(b)})
 		}
 	}
 	for what, n := range map[string]int{
 		"empty": empty, "merged": merged, "split": split, "bridged": bridged, "dropped": dropped, "cleared": cleared,
 	} {
-		if n < 20 {
+		if n < 8 {
 			t.Errorf("too few steps of the kind %s: %d", what, n)
 		}
 	}
+	if size > 64 && height < 4 {
+		t.Errorf("the tree was never higher than %d", height)
+	}
 	for _, v := range kept {
 		v.m.check()
-		compareMap(t, v.m, &v.b)
+		compareMap(t, v.m, v.b)
 	}
 }
 
+// TestMapFill checks that a tree which entries are added to in order, or taken from at random, is filled well.
+func TestMapFill(t *testing.T) {
+	const n = 100 * leafMax
+	var m Map[place]
+	for i := range int64(n) {
+		m = m.Set(Range{i * 2, i*2 + 1}, place{1, 0})
+	}
+	if got := m.root.leaves(); got > n/leafMax+2 {
+		t.Errorf("%d leaves for %d entries in order", got, n)
+	}
+	rnd := seeded(t)
+	for _, i := range rnd.Perm(n) {
+		m = m.Delete(Range{int64(i) * 2, int64(i)*2 + 1})
+		if got := m.root.leaves(); got > 1+3*m.Len()/leafMax {
+			t.Fatalf("%d leaves for %d entries", got, m.Len())
+		}
+	}
+	m.check()
+}
+
+// leaves returns the number of leaves.
+func (n *node[V]) leaves() int {
+	switch {
+	case n == nil:
+		return 0
+	case n.height == 0:
+		return 1
+	}
+	return n.left.leaves() + n.right.leaves()
+}
+
 // compareMap compares what m says as a whole with b.
-func compareMap(t *testing.T, m Map[place], b *bytemap) {
+func compareMap(t *testing.T, m Map[place], b bytemap) {
 	t.Helper()
 	want := b.entries()
 	if got := entries(m.All()); !slices.Equal(got, want) {
@@ -206,19 +267,19 @@ func compareMap(t *testing.T, m Map[place], b *bytemap) {
 	last, lastP, ok2 := m.Last()
 	if ok1 != (len(want) > 0) || ok2 != ok1 {
 		t.Errorf("First and Last: %v, %v with %d entries", ok1, ok2, len(want))
-	} else if ok1 && (entry{first, firstP} != want[0] || entry{last, lastP} != want[len(want)-1]) {
+	} else if ok1 && (entry[place]{firstP, first} != want[0] || entry[place]{lastP, last} != want[len(want)-1]) {
 		t.Errorf("First and Last: got %v %v, %v %v; want %v", first, firstP, last, lastP, want)
 	}
 }
 
 // compareWithin compares what m says about r, and about the byte at r.Start, with b.
-func compareWithin(t *testing.T, m Map[place], b *bytemap, r Range) {
+func compareWithin(t *testing.T, m Map[place], b bytemap, r Range) {
 	t.Helper()
-	var clipped, touching []entry
+	var clipped, touching []entry[place]
 	var gaps []Range
 	var size int64
 	off := r.Start
-	holds := entry{}
+	holds := entry[place]{}
 	for _, e := range b.entries() {
 		if e.r.Contains(r.Start) {
 			holds = e
@@ -227,7 +288,7 @@ func compareWithin(t *testing.T, m Map[place], b *bytemap, r Range) {
 			touching = append(touching, e)
 		}
 		if c := e.r.Intersect(r); !c.Empty() {
-			clipped = append(clipped, entry{c, place{e.p.file, e.p.off + c.Start - e.r.Start}})
+			clipped = append(clipped, entry[place]{place{e.v.file, e.v.off + c.Start - e.r.Start}, c})
 			size += c.Len()
 			if off < c.Start {
 				gaps = append(gaps, Range{off, c.Start})
@@ -253,7 +314,7 @@ func compareWithin(t *testing.T, m Map[place], b *bytemap, r Range) {
 	if got := m.Covers(r); got != (len(gaps) == 0) {
 		t.Errorf("Covers(%v): got %v with gaps %v", r, got, gaps)
 	}
-	if gotR, gotP, ok := m.Lookup(r.Start); ok != (holds != entry{}) || (entry{gotR, gotP}) != holds {
+	if gotR, gotP, ok := m.Lookup(r.Start); ok != (holds != entry[place]{}) || (entry[place]{gotP, gotR}) != holds {
 		t.Errorf("Lookup(%d): got %v %v %v, want %v", r.Start, gotR, gotP, ok, holds)
 	}
 }
@@ -282,7 +343,7 @@ func TestMapEdges(t *testing.T) {
 	m = m.Set(Range{top - 2, top}, place{2, 0})
 	m = m.Set(Range{0, 2}, place{3, 0})
 	m.check()
-	want := []entry{{Range{0, 2}, place{3, 0}}, {Range{2, top - 2}, place{1, 2}}, {Range{top - 2, top}, place{2, 0}}}
+	want := []entry[place]{{place{3, 0}, Range{0, 2}}, {place{1, 2}, Range{2, top - 2}}, {place{2, 0}, Range{top - 2, top}}}
 	if got := entries(m.All()); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}

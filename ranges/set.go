@@ -122,7 +122,7 @@ func (s Set) All() iter.Seq[Range] { return s.Within(Range{0, math.MaxInt64}) }
 // Within returns, in ascending order, the ranges of the bytes that are in both s and r.
 func (s Set) Within(r Range) iter.Seq[Range] {
 	return func(yield func(Range) bool) {
-		s.m.overlapping(r, func(n *node[member]) bool { return yield(n.r.Intersect(r)) })
+		s.m.overlapping(r, func(e *entry[member]) bool { return yield(e.r.Intersect(r)) })
 	}
 }
 

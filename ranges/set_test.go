@@ -40,7 +40,7 @@ func TestSetRandom(t *testing.T) {
 	var b bits
 	var added, covered, merged, removed, cut, nothing, full int
 	for step := range 20_000 {
-		r := randomRange(rnd)
+		r := randomRange(rnd, 64)
 		had, size := s.Len(), s.Size()
 		if rnd.IntN(2) == 0 {
 			if rnd.IntN(100) == 0 {
@@ -79,7 +79,7 @@ func TestSetRandom(t *testing.T) {
 			full++
 		}
 		s.check()
-		compareSet(t, s, &b, randomRange(rnd))
+		compareSet(t, s, &b, randomRange(rnd, 64))
 		if t.Failed() {
 			t.Fatalf("after step %d, with %v", step, r)
 		}
