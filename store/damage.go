@@ -26,7 +26,7 @@ import (
 
 // damage is what was found since the store was opened.
 type damage struct {
-	some atomic.Bool // anything was found
+	found atomic.Uint64 // how often anything was; written under mu, after it was noted
 
 	mu    sync.Mutex // guards what follows
 	cond  sync.Cond
@@ -104,7 +104,7 @@ func (s *Store) damaged(file fileID, r ranges.Range, cause error) error {
 		if !slices.Contains(d.todo, file) {
 			d.todo = append(d.todo, file)
 		}
-		d.some.Store(true)
+		d.found.Add(1)
 		d.cond.Broadcast()
 	}
 	return fmt.Errorf("%w: %v of %s: %w", ErrDamaged, r, dataPath(file), cause)
@@ -112,7 +112,7 @@ func (s *Store) damaged(file fileID, r ranges.Range, cause error) error {
 
 // in returns what was found in a file.
 func (d *damage) in(file fileID) ranges.Set {
-	if !d.some.Load() {
+	if d.found.Load() == 0 {
 		return ranges.Set{}
 	}
 	d.mu.Lock()
@@ -122,7 +122,7 @@ func (d *damage) in(file fileID) ranges.Set {
 
 // spared returns ErrDamaged if any of the n bytes at p was found damaged.
 func (d *damage) spared(p place, n int64) error {
-	if p.kind != placeFile || !d.some.Load() {
+	if p.kind != placeFile || d.found.Load() == 0 {
 		return nil
 	}
 	if r := (ranges.Range{Start: p.off, End: p.off + n}); d.in(p.file).Overlaps(r) {
@@ -133,7 +133,7 @@ func (d *damage) spared(p place, n int64) error {
 
 // sparedMap is spared for all that m names.
 func (d *damage) sparedMap(m ranges.Map[place]) error {
-	if !d.some.Load() {
+	if d.found.Load() == 0 {
 		return nil
 	}
 	for r, p := range m.All() {
@@ -147,12 +147,19 @@ func (d *damage) sparedMap(m ranges.Map[place]) error {
 // withoutDamage returns st without the extents of bytes that were found
 // damaged, and the ranges that it lost; or st itself. An incomplete resource
 // gets a new version, because it tells what it has; the representation of a
-// complete one is still the same, though not all of it can be read.
+// complete one is still the same, though not all of it can be read. It walks
+// the map of st only if something was found since that was done for the state
+// that st was made of. The caller leads the queue of the slot.
 func (s *Store) withoutDamage(st *state) (*state, ranges.Set) {
 	var lost ranges.Set
-	if st == nil || !s.damage.some.Load() {
+	if st == nil {
 		return st, lost
 	}
+	found := s.damage.found.Load()
+	if st.spared == found {
+		return st, lost
+	}
+	st.spared = found
 	bad := make(map[fileID]ranges.Set)
 	for file := range st.files {
 		if set := s.damage.in(file); !set.Empty() {

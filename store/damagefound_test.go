@@ -235,3 +235,63 @@ func TestDamageOfFile(t *testing.T) {
 	}
 	closeStore(t, s)
 }
+
+// TestDamageLooked finds damage in one place after the other of a resource
+// that is changed, moved and copied meanwhile. Each is taken out of the map;
+// a commit looks through the map only if there was another since the last one.
+func TestDamageLooked(t *testing.T) {
+	const block = 64 << 10
+	body := pattern(4 * block)
+	s := openMem(t, vfs.NewMem(), Options{})
+	put(t, s, "/a", body)
+	home := s.slots["/a"].pub.Load().home
+	looked := func(name string) {
+		t.Helper()
+		if st := s.slots[name].pub.Load(); st.spared != s.damage.found.Load() {
+			t.Fatalf("%s was looked through when %d places were known, now there are %d", name, st.spared, s.damage.found.Load())
+		}
+	}
+	for i, change := range []func(){
+		func() {},
+		func() { overwrite(t, s, "/a", 0, "x") },
+		func() {
+			if _, err := s.Copy(ctx, "/a", "/b", nil, nil); err != nil {
+				t.Fatal(err)
+			}
+		},
+		func() {
+			put(t, s, "/c", "c")
+			if _, err := s.Move(ctx, "/a", "/c", nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Move(ctx, "/c", "/a", nil, nil); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		change()
+		off := int64(i * block)
+		s.damaged(home, ranges.Range{Start: off, End: off + block}, errChecksum)
+		s.damage.settle()
+		looked("/a")
+		change() // without a walk
+		looked("/a")
+		if lost := fmt.Sprint(statOf(t, s, "/a").gaps(off + block)); !strings.HasSuffix(lost, fmt.Sprintf("%d)]", off+block)) {
+			t.Fatalf("lost %s after damage at %d", lost, off)
+		}
+	}
+	looked("/b")
+	for name, want := range map[string]string{"/a": "[[1,262144)]", "/b": "[[1,262144)]"} {
+		if got := fmt.Sprint(statOf(t, s, name).gaps(4 * block)); got != want {
+			t.Errorf("%s has lost %s, want %s", name, got, want)
+		}
+	}
+	for _, name := range []string{"/a", "/b"} {
+		overwrite(t, s, name, 0, body)
+		if read(t, s, name) != body {
+			t.Errorf("%s was not healed", name)
+		}
+	}
+	verifyStore(t, s)
+	closeStore(t, s)
+}

@@ -82,7 +82,7 @@
 //	                                 opening: what was acknowledged is there,     TestSweep
 //	                                 commits are there as a whole or not at all,
 //	                                 and no file is left over
-//	crash of the process             the same; opening takes no longer for more   TestKill, TestStartAfterKill
+//	crash of the process             the same; opening takes no longer for more   TestKill, TestStart
 //	                                 bytes                                        (cmd/infill)
 //	error of a write, of a sync,     the commit fails and nothing of it counts;   TestSweep, TestProcessEnds,
 //	of opening or removing a file    what was committed stays; the store goes on, fault_test.go (also in resource)

@@ -20,6 +20,11 @@ type state struct {
 	files   map[fileID]int64 // bytes that extents name in each file; never 0
 	maxAge  time.Duration    // Options.IncompleteMaxAge
 	info    *Info            // set by seal
+	// spared is what damage.found was when extents were last looked through
+	// for damaged bytes; those of later commits were looked at one by one. It
+	// alone changes after the state was published: whoever leads the queue of
+	// the slot has it to himself.
+	spared uint64
 }
 
 // newState returns the state before the first commit of a resource.

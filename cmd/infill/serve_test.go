@@ -22,7 +22,7 @@ type process struct {
 }
 
 // startServe runs infill serve on a new directory.
-func startServe(t *testing.T, flags ...string) *process {
+func startServe(t testing.TB, flags ...string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
