@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/infill-http/infill/ranges"
 )
 
 // A slot is a name in memory: the published state of the resource that has
@@ -152,6 +153,8 @@ func loadID(from pebble.Reader, id ID) (*state, error) {
 		return nil, err
 	}
 	defer it.Close()
+	var extents ranges.Builder[place]
+	var covered ranges.SetBuilder
 	end := int64(0)
 	for ok := it.First(); ok; ok = it.Next() {
 		r, p, err := decodeExtent(it.Key(), it.Value())
@@ -162,11 +165,14 @@ func loadID(from pebble.Reader, id ID) (*state, error) {
 			return nil, fmt.Errorf("%w: extent %v of %v", ErrCorrupt, r, id)
 		}
 		end = r.End
-		st.put(r, p)
+		extents.Append(r, p)
+		covered.Append(r)
+		st.count(p, r.Len())
 	}
 	if err := it.Error(); err != nil {
 		return nil, err
 	}
+	st.extents, st.covered = extents.Map(), covered.Set()
 	return st.seal(), nil
 }
 

@@ -45,14 +45,19 @@ func (st *state) put(r ranges.Range, p place) {
 	st.forget(r)
 	st.extents = st.extents.Set(r, p)
 	st.covered.Add(r)
+	st.count(p, r.Len())
+}
+
+// count adds n bytes at p to what extents name.
+func (st *state) count(p place, n int64) {
 	if p.kind == placeInline {
-		st.inlined += r.Len()
+		st.inlined += n
 	}
 	if p.kind != placeZero {
 		if st.files == nil {
 			st.files = make(map[fileID]int64)
 		}
-		st.files[p.file] += r.Len()
+		st.files[p.file] += n
 	}
 }
 
