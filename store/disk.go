@@ -12,10 +12,15 @@ var DiskFS vfs.FS = diskFS{vfs.Default}
 
 type diskFS struct{ vfs.FS }
 
-// osOpener is what a file system has whose files are the operating system's:
-// each call is an open file description of its own, with an offset of its own.
+// osOpener is what a file system has whose files are the operating system's.
 type osOpener interface {
+	// openOS opens a file to read it: each call is an open file description of
+	// its own, with an offset of its own.
 	openOS(name string) (*os.File, error)
+	// truncate takes from a file what it has from size on.
+	truncate(name string, size int64) error
 }
 
 func (diskFS) openOS(name string) (*os.File, error) { return os.Open(name) }
+
+func (diskFS) truncate(name string, size int64) error { return os.Truncate(name, size) }

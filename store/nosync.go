@@ -1,10 +1,6 @@
 package store
 
-import (
-	"os"
-
-	"github.com/cockroachdb/pebble/v2/vfs"
-)
+import "github.com/cockroachdb/pebble/v2/vfs"
 
 // noSyncFS is a file system whose syncs do nothing, for [DurabilityNone].
 // Everything is then done in the same order as with syncs, so that the death
@@ -57,6 +53,4 @@ func (noSyncFile) Sync() error                { return nil }
 func (noSyncFile) SyncData() error            { return nil }
 func (noSyncFile) SyncTo(int64) (bool, error) { return false, nil }
 
-var _ interface {
-	openOS(string) (*os.File, error)
-} = noSyncOSFS{}
+var _ osOpener = noSyncOSFS{}
