@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -14,7 +15,8 @@ import (
 // names of resources further down.
 type Entry struct {
 	Name string // the full name; that of a collection ends in "/"
-	// Info describes a resource; nil for a collection.
+	// Info describes a resource; nil for a collection. Of the ranges of one
+	// that is incomplete, Info.Received need not have those above Info.Offset.
 	Info *Info
 }
 
@@ -142,7 +144,8 @@ func (s *Store) inUse(name string) *slot {
 	return sl
 }
 
-// peek describes what a name has without loading its extents; nil: nothing.
+// peek describes what a name has, for an [Entry], without loading its
+// extents; nil: nothing.
 func (s *Store) peek(name string) (*Info, error) {
 	// What is in the snapshot of the map is durable if nobody uses the name
 	// afterwards: a commit in flight uses it until then.
@@ -159,15 +162,34 @@ func (s *Store) peek(name string) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	st := &state{record: rec}
+	st := &state{record: rec, maxAge: s.opts.IncompleteMaxAge}
+	end := rec.length
 	if !rec.complete {
-		if st, err = s.loadState(snap, rec.id); err != nil {
+		if end, err = prefixEnd(snap, rec.id); err != nil {
 			return nil, err
 		}
-		return st.info, nil
 	}
-	info := st.seal().info
-	info.Offset = rec.length
-	info.Received = ranges.NewSet(ranges.Range{End: rec.length})
-	return info, nil
+	st.covered = ranges.NewSet(ranges.Range{End: end})
+	return st.seal().info, nil
+}
+
+// prefixEnd returns the end of the extents from 0 on that have no hole between
+// them.
+func prefixEnd(from pebble.Reader, id ID) (end int64, err error) {
+	prefix := idKey(kindExtent, id)
+	it, err := from.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: upperBound(prefix)})
+	if err != nil {
+		return 0, err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		r, _, err := decodeExtent(it.Key(), it.Value())
+		if err != nil {
+			return 0, errors.Join(err, it.Close())
+		}
+		if r.Start != end {
+			break
+		}
+		end = r.End
+	}
+	return end, it.Close()
 }

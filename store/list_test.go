@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/google/go-cmp/cmp"
+	"github.com/infill-http/infill/ranges"
 )
 
 func names(t testing.TB, s *Store, prefix, after string) (out []string) {
@@ -95,5 +98,47 @@ func TestListRaces(t *testing.T) {
 		}
 	}
 	verifyStore(t, s)
+	closeStore(t, s)
+}
+
+// TestListIncomplete compares entries of incomplete resources that nobody
+// uses with what Stat tells of them.
+func TestListIncomplete(t *testing.T) {
+	fs := vfs.NewMem()
+	o := Options{InlineSize: 1, IncompleteMaxAge: time.Hour}
+	s := openMem(t, fs, o)
+	for name, parts := range map[string][]ranges.Range{
+		"/island":  {{Start: 1, End: 2}, {Start: 5, End: 9}},
+		"/prefix":  {{End: 4}, {Start: 4, End: 5}, {Start: 5, End: 7}, {Start: 8, End: 9}}, // in two files
+		"/waiting": {{End: 10}},
+	} {
+		for _, r := range parts {
+			tx := begin(t, s, name, TxOptions{})
+			write(t, tx, r.Start, pattern(10)[r.Start:r.End])
+			if err := errors.Join(tx.SetLength(10), tx.Declare(SHA256, sum256("other"))); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tx.Commit(ctx); err != nil && !errors.Is(err, ErrDigestMismatch) {
+				t.Fatal(err)
+			}
+		}
+	}
+	closeStore(t, s)
+	s = openMem(t, fs, o)
+	got, want := map[string]Info{}, map[string]Info{}
+	for e, err := range s.List(ctx, "/", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[e.Name] = *e.Info
+	}
+	for name := range got {
+		info := *statOf(t, s, name)
+		info.Received = ranges.NewSet(ranges.Range{End: info.Offset})
+		want[name] = info
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(got) != 3 || got["/prefix"].Offset != 7 {
+		t.Errorf("listed (-want +got):\n%s", diff)
+	}
 	closeStore(t, s)
 }

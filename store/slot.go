@@ -104,8 +104,9 @@ func (s *Store) release(sl *slot) {
 	}
 }
 
-// slotCost is what a cached slot costs beside its extents, in extents.
-const slotCost = 8
+// slotCost is what a cached slot costs beside its extents, in extents of 76
+// bytes each: 1.2 KiB.
+const slotCost = 16
 
 // loadName reads a resource from the map, or returns nil if the name has none.
 func (s *Store) loadName(name string) (*state, error) {
