@@ -295,3 +295,48 @@ func TestDamageLooked(t *testing.T) {
 	verifyStore(t, s)
 	closeStore(t, s)
 }
+
+// TestDamageManyRanges finds damage in resources that have as many ranges as
+// they may have: it splits one of them, and can be healed from its edges. A
+// complete resource is healed in any order.
+func TestDamageManyRanges(t *testing.T) {
+	const block, size = 64 << 10, 512 << 10
+	body := pattern(size)
+	s := openMem(t, vfs.NewMem(), Options{MaxRanges: 2})
+	fillWith(t, s, "/i", body, size, ranges.Range{End: 4 * block}, ranges.Range{Start: 5 * block, End: 6 * block})
+	put(t, s, "/c", body)
+	for _, name := range []string{"/i", "/c"} {
+		for _, n := range []int64{1, 3} {
+			r := ranges.Range{Start: n * block, End: (n + 1) * block}
+			s.damaged(s.slots[name].pub.Load().home, r, errChecksum)
+		}
+	}
+	s.damage.settle()
+	for _, tt := range []struct {
+		name       string
+		start, end int64
+		want       error
+		ranges     int
+	}{
+		{"/i", block + 10, block + 20, ErrTooManyRanges, 3},
+		{"/i", 2*block - 10, 2 * block, nil, 3},
+		{"/i", block, block + 10, nil, 3},
+		{"/i", block + 10, 2*block - 10, nil, 2},
+		{"/i", 4*block + 1, 4*block + 2, ErrTooManyRanges, 2},
+		{"/i", 3 * block, 5 * block, nil, 1},
+		{"/c", block + 10, block + 20, nil, 4},
+		{"/c", block + 30, block + 40, nil, 5},
+		{"/c", block, 2 * block, nil, 2},
+		{"/c", 3 * block, 4 * block, nil, 1},
+	} {
+		_, err := patch(s, tt.name, tt.start, -1, body[tt.start:tt.end])
+		if !errors.Is(err, tt.want) {
+			t.Errorf("%s [%d,%d): %v, want %v", tt.name, tt.start, tt.end, err, tt.want)
+		}
+		if got := statOf(t, s, tt.name).Received; got.Len() != tt.ranges {
+			t.Errorf("%s [%d,%d): has %v, want %d ranges", tt.name, tt.start, tt.end, got, tt.ranges)
+		}
+	}
+	verifyStore(t, s)
+	closeStore(t, s)
+}

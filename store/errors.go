@@ -32,8 +32,9 @@ var (
 	// ErrDigestMismatch says that [0,N) is covered and durable, but does not
 	// have the digest that was declared; the resource stays incomplete.
 	ErrDigestMismatch = errors.New("declared digest does not match the content")
-	// ErrTooManyRanges says that a commit would leave an incomplete resource
-	// with more ranges than Options.MaxRanges.
+	// ErrTooManyRanges says that a commit would make more ranges of an
+	// incomplete resource than Options.MaxRanges. A range that touches what is
+	// there is never refused so, be it one to a hole that damage has left.
 	ErrTooManyRanges = errors.New("too many separate ranges")
 	// ErrTooLarge says that a write would end, or a length lie, beyond Options.MaxLength.
 	ErrTooLarge = errors.New("length limit exceeded")
