@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,7 +29,8 @@ const (
 	islandPitch = 64 << 10 // from the begin of one of many islands to that of the next
 	islandsSize = manyIslands * islandPitch
 
-	fewResources = 1000
+	fewResources  = 1000
+	manyResources = 100_000
 
 	scaleCount = 8 << 10 // requests of one round
 )
@@ -56,7 +59,7 @@ func scale(b *testing.B, count int, few, many func(round int) error) {
 func scaleServer(b *testing.B, build func(s *store.Store)) (url string) {
 	b.Helper()
 	dir := filepath.Join(b.TempDir(), "data")
-	s, err := store.Open(dir, &store.Options{Logger: quiet()})
+	s, err := store.Open(dir, &store.Options{Logger: quiet(), Durability: store.DurabilityNone}) // until it is closed
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -226,5 +229,101 @@ func makeExtents(tb testing.TB, s *store.Store, name string, n int) {
 		if err != nil {
 			tb.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkNamesHead asks for resources in random order, which is the order of their names in the map, over 64 connections.
+func BenchmarkNamesHead(b *testing.B) {
+	client := smallClient(b)
+	round := func(resources int64) func(int) error {
+		url := scaleServer(b, func(s *store.Store) { makeResources(b, s, "/", int(resources), 16) })
+		return func(round int) error {
+			return bySmallClients(scaleCount, func(n int64) error {
+				n += int64(round) * scaleCount
+				req, err := http.NewRequest("HEAD", fmt.Sprintf("%s/%d", url, 1+n*7919%resources), nil)
+				if err != nil {
+					return err
+				}
+				return answer(client, req, http.StatusOK)
+			})
+		}
+	}
+	scale(b, scaleCount, round(fewResources), round(manyResources))
+}
+
+// BenchmarkNamesList lists a collection in pages of 1000, one after the other.
+func BenchmarkNamesList(b *testing.B) {
+	const pages = 16
+	client := smallClient(b)
+	round := func(resources int) func(int) error {
+		url := scaleServer(b, func(s *store.Store) { makeResources(b, s, "/", resources, 16) })
+		return func(int) error {
+			next := ""
+			for range pages {
+				var page struct{ Next string }
+				if err := getJSON(client, url+cmp.Or(next, "/"), &page); err != nil {
+					return err
+				}
+				next = page.Next
+			}
+			return nil
+		}
+	}
+	scale(b, pages*1000, round(fewResources), round(manyResources))
+}
+
+// getJSON asks for a document.
+func getJSON(client *http.Client, url string, into any) error {
+	req, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/json")
+	res, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", url, res.Status)
+	}
+	return json.NewDecoder(res.Body).Decode(into)
+}
+
+// BenchmarkComplete writes a resource in segments of 8 MiB, and the last bytes of it in pieces of 4 KiB, of which the last
+// makes it complete. It reports how long that one takes, and the others.
+func BenchmarkComplete(b *testing.B) {
+	const pieces, size = 32, 4 << 10
+	for _, segments := range []int64{128, 2048} {
+		b.Run(fmt.Sprintf("%dGiB", segments*benchSegment>>30), func(b *testing.B) {
+			url := serveInfill(b)
+			var others, last []float64
+			for b.Loop() {
+				length := segments*benchSegment + pieces*size
+				put := func(off, n int64) error {
+					return send("PUT", url+"/complete", n, off, "Content-Range", fmt.Sprintf("bytes %d-%d/%d", off, off+n-1, length))
+				}
+				if err := inParallel(segments*benchSegment, func(off int64) error { return put(off, benchSegment) }); err != nil {
+					b.Fatal(err)
+				}
+				for i := range int64(pieces) {
+					start := time.Now()
+					if err := put(segments*benchSegment+i*size, size); err != nil {
+						b.Fatal(err)
+					}
+					took := float64(time.Since(start).Microseconds()) / 1000
+					if i == pieces-1 {
+						last = append(last, took)
+					} else {
+						others = append(others, took)
+					}
+				}
+				if err := send("DELETE", url+"/complete", 0, 0); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(bench.Median(others), "piece-ms")
+			b.ReportMetric(bench.Median(last), "complete-ms")
+		})
 	}
 }
