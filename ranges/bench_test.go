@@ -93,3 +93,13 @@ func BenchmarkSetAll(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/many, "ns/range")
 }
+
+func BenchmarkFormatReceived(b *testing.B) {
+	full := scattered(many)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, truncated := FormatReceived(full, 64, 4096); !truncated {
+			b.Fatal("not truncated")
+		}
+	}
+}

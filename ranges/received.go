@@ -17,7 +17,8 @@ const fieldReceived = "Upload-Received"
 // MaxFieldInteger cannot be told. truncated reports whether for one of these reasons the value names less than s; what
 // is missing is always the highest part, and a recipient that does not know of it sends bytes again without harm.
 func FormatReceived(s Set, maxRanges, maxBytes int) (value string, truncated bool) {
-	var b []byte
+	var room [2 << 10]byte // on the stack, and enough for 64 ranges far up
+	b := room[:0]
 	n := 0
 	for r := range s.Within(Range{0, MaxFieldInteger}) {
 		whole := len(b)
