@@ -29,6 +29,7 @@ type Store struct {
 	files   files
 	header  header
 	buffers sync.Pool // of *[]byte, Options.BufferSize long
+	intakes intakes
 
 	drops sync.Mutex   // orders the batches that drop references to files
 	sums  sync.RWMutex // held to remove checksums; shared, to add some
@@ -74,6 +75,7 @@ func Open(dir string, opts *Options) (*Store, error) {
 		b := make([]byte, o.BufferSize)
 		return &b
 	}
+	s.intakes.init(&s.opts)
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}

@@ -30,7 +30,7 @@ const checkFree = 4 << 20
 // ends before n bytes. After any error, what was staged can still be
 // committed. One transaction writes no byte twice: ErrRangeConflict.
 //
-// Memory use is one buffer of Options.BufferSize.
+// Memory use is one buffer of at most Options.BufferSize (intake.go).
 func (tx *Tx) WriteFrom(r io.Reader, off, n, length int64) (int64, error) {
 	limit, beyond, err := tx.admit(off, n, length)
 	if err != nil {
@@ -41,24 +41,23 @@ func (tx *Tx) WriteFrom(r io.Reader, off, n, length int64) (int64, error) {
 		w.step = n
 	}
 	defer w.close()
-	buf := tx.s.buffers.Get().(*[]byte)
-	defer tx.s.buffers.Put(buf)
+	in := intake{from: &tx.s.intakes}
+	defer in.close()
 	for w.pos < w.end || n < 0 {
 		if w.pos == w.end {
 			// The length is known, and the end of r is not: only its end may follow.
-			if k, err := io.ReadFull(r, (*buf)[:1]); k == 0 && err == io.EOF {
+			if k, err := io.ReadFull(r, make([]byte, 1)); k == 0 && err == io.EOF {
 				return w.pos - off, nil
 			} else if k == 0 {
 				return w.pos - off, err
 			}
 			return w.pos - off, tx.excess(w.end, beyond)
 		}
-		b := (*buf)[:min(int64(len(*buf)), w.end-w.pos)]
-		k, rerr := fill(r, b, tx.opts.Persist)
-		if k > 0 {
+		b, rerr := in.fill(r, w.end-w.pos, tx.opts.Persist)
+		if k := len(b); k > 0 {
 			all := rerr == io.EOF && n < 0 || w.pos+int64(k) == w.end && n >= 0
 			w.small = all && w.pos == off && k <= tx.s.opts.InlineSize
-			if err := w.stage(b[:k]); err != nil {
+			if err := w.stage(b); err != nil {
 				return w.pos - off, err
 			}
 		}
@@ -72,20 +71,6 @@ func (tx *Tx) WriteFrom(r io.Reader, off, n, length int64) (int64, error) {
 		}
 	}
 	return w.pos - off, nil
-}
-
-// fill reads until b is full, or, for a transaction that persists, until
-// anything came, so that slow bytes do not wait for more of them.
-func fill(r io.Reader, b []byte, eager bool) (n int, err error) {
-	for n < len(b) && err == nil {
-		var k int
-		k, err = r.Read(b[n:])
-		n += k
-		if eager && n > 0 {
-			break
-		}
-	}
-	return n, err
 }
 
 // admit checks a write that is about to begin, notes the length that came
