@@ -34,8 +34,9 @@ func (e *interruption) timeout() bool { return errors.Is(e.err, os.ErrDeadlineEx
 type body struct {
 	r       *http.Request
 	control *http.ResponseController
-	limit   pace.Limit
-	meter   pace.Meter
+	wait    waiter
+	keeps   bool  // content is kept as it comes
+	piece   int   // how much is read at once of content in chunks
 	left    int64 // bytes that are still allowed, when limited
 	limited bool
 	hash    hasher
@@ -48,12 +49,12 @@ type body struct {
 }
 
 func newBody(w http.ResponseWriter, r *http.Request, slowest pace.Limit, most int64) *body {
-	b := &body{
-		r: r, control: http.NewResponseController(w), limit: slowest, meter: pace.NewMeter(slowest), left: most, limited: most > 0,
-	}
+	b := &body{r: r, control: http.NewResponseController(w), piece: chunkPiece, left: most, limited: most > 0}
 	if r.Body == nil || r.Body == http.NoBody {
 		b.err = io.EOF
+		return b
 	}
+	b.wait.init(r, b.control, slowest)
 	return b
 }
 
@@ -72,14 +73,19 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) read(p []byte) (int, error) {
-	if b.r.ContentLength < 0 && b.r.ProtoMajor == 1 {
-		p = p[:min(len(p), chunkPiece)]
+	chunks := b.r.ContentLength < 0 && b.r.ProtoMajor == 1
+	if chunks {
+		p = p[:min(len(p), b.piece)]
 	}
 	if b.err != nil {
 		return 0, b.err
 	}
 	b.began = true
-	n, err := b.readInTime(p)
+	begin := time.Now()
+	n, err := b.wait.read(p)
+	if chunks {
+		b.adapt(len(p), n, time.Since(begin))
+	}
 	b.n += int64(n)
 	if b.limited {
 		if int64(n) > b.left {
@@ -100,32 +106,24 @@ func (b *body) read(p []byte) (int, error) {
 	return n, b.err
 }
 
-// chunkPiece bounds what is read at once of content in chunks. In the middle of a chunk, net/http returns only when it has
-// filled the buffer. To the limits on time, all of that is one wait, however steadily octets come, and content that is
-// kept as it comes is kept only then.
-const chunkPiece = 16 << 10
+// How much is read at once of content in chunks. In the middle of a chunk, net/http returns only when it has filled the
+// buffer. To the limits on time, all of that is one wait, however steadily octets come, and content that is kept as it
+// comes is kept only then. So it is little, and more only while content comes much faster than any such limit.
+const (
+	chunkPiece = 16 << 10              // bytes
+	chunkMost  = 256 << 10             // bytes, for content that comes fast and is not kept as it comes
+	chunkFast  = 5 * time.Millisecond  // in which a piece comes that lets the next one be larger
+	chunkSlow  = 50 * time.Millisecond // after which the next piece is as small as the first
+)
 
-// readInTime reads content as long as it comes fast enough. What counts is the time inside of Read: while this server
-// does something else with the content, more of it waits in the buffers of the connection, and comes at once.
-func (b *body) readInTime(p []byte) (int, error) {
-	if !b.limit.Limits() {
-		return b.r.Body.Read(p)
-	}
-	begin := time.Now()
-	deadline := begin.Add(b.meter.Left())
-	// A server without deadlines, as in a test, has no such limits either.
-	_ = b.control.SetReadDeadline(deadline)
-	n, err := b.r.Body.Read(p)
-	b.meter.Add(time.Since(begin), int64(n))
+// adapt chooses the next piece after one of size bytes, of which n came in d.
+func (b *body) adapt(size, n int, d time.Duration) {
 	switch {
-	case err == nil:
-	case err == io.EOF:
-		_ = b.control.SetReadDeadline(time.Time{}) // or it would end the wait for the next request
-	case !time.Now().Before(deadline):
-		// In the trailer section, net/http calls every error an unexpected end.
-		err = fmt.Errorf("%w: %w", os.ErrDeadlineExceeded, err)
+	case d > chunkSlow, b.keeps:
+		b.piece = chunkPiece
+	case d < chunkFast && n == b.piece && size == b.piece:
+		b.piece = min(2*b.piece, chunkMost)
 	}
-	return n, err
 }
 
 // empty reports whether there is no content, and reads a byte ahead to know if the length was not told.
@@ -144,9 +142,8 @@ func (b *body) empty() (bool, error) {
 	return len(b.peeked) == 0, nil
 }
 
-// watch makes b compute the digests that the header fields announce for the content, and those that trailers may bring:
-// a trailer field that was announced with Trailer, or SHA-256 for any other when the length was not told, which is how
-// content with trailers is sent. It returns the digests that the header has.
+// watch makes b compute the digests that the header fields announce for the content, and those that announced trailer
+// fields may bring. It returns the digests that the header has.
 func (b *body) watch(fields []string, strict bool) ([]digest, error) {
 	ds, err := parseDigestFields(b.r.Header, fields, strict)
 	if err != nil {
@@ -155,14 +152,22 @@ func (b *body) watch(fields []string, strict bool) ([]digest, error) {
 	for _, d := range ds {
 		b.hash.watch(d.alg)
 	}
-	switch {
-	case b.announces(fields):
+	if b.announces(fields) {
 		b.hash.watch(store.SHA256)
 		b.hash.watch(store.SHA512)
-	case b.r.ContentLength < 0:
-		b.hash.watch(store.SHA256)
 	}
 	return ds, nil
+}
+
+// mayTrail reports whether trailers may come that were not announced: when the length was not told, which is how content
+// with trailers is sent. Announcing them is only asked for (RFC 9110, Section 6.6.2).
+func (b *body) mayTrail() bool { return b.r.ContentLength < 0 }
+
+// watchTrailers makes b compute SHA-256, should a trailer field bring a digest that was not announced.
+func (b *body) watchTrailers() {
+	if b.mayTrail() {
+		b.hash.watch(store.SHA256)
+	}
 }
 
 // announces reports whether one of fields was announced as a trailer (RFC 9110, Section 6.6.2).
@@ -188,14 +193,24 @@ func (b *body) finish() error {
 	return nil
 }
 
+// digests returns the digests ds, and after them those that fields of the trailer section give. It is called at the end
+// of the content.
+func (b *body) digests(ds []digest, fields []string, strict bool) ([]digest, error) {
+	trailing, err := parseDigestFields(b.r.Trailer, fields, strict)
+	if err != nil {
+		return nil, err
+	}
+	return append(ds[:len(ds):len(ds)], trailing...), nil
+}
+
 // verify returns an error if the content, which was read to its end, does not have the digests ds and those that fields
 // of its trailer section give.
 func (b *body) verify(ds []digest, fields []string, strict bool) error {
-	trailing, err := parseDigestFields(b.r.Trailer, fields, strict)
+	ds, err := b.digests(ds, fields, strict)
 	if err != nil {
 		return err
 	}
-	return b.hash.verify(append(ds[:len(ds):len(ds)], trailing...))
+	return b.hash.verify(ds)
 }
 
 // complete reports whether all of the content was read.

@@ -3,7 +3,6 @@ package resource
 import (
 	"crypto/sha256"
 	"crypto/sha512"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -161,56 +160,6 @@ func wantedDigest(lines []string) (store.Algorithm, bool) {
 		}
 	}
 	return best, weight > 0
-}
-
-// A hasher computes the digests that were announced for one stretch of bytes. The zero value computes none.
-type hasher struct {
-	algs []store.Algorithm
-	sums []hash.Hash
-}
-
-// watch makes s compute alg too, if it does not already. It is called before the first byte.
-func (s *hasher) watch(alg store.Algorithm) {
-	if s.sum(alg) == nil {
-		s.algs = append(s.algs, alg)
-		s.sums = append(s.sums, hashes[alg]())
-	}
-}
-
-// sum returns the hash for alg, nil if it is not computed.
-func (s *hasher) sum(alg store.Algorithm) hash.Hash {
-	for i, a := range s.algs {
-		if a == alg {
-			return s.sums[i]
-		}
-	}
-	return nil
-}
-
-// Write adds p to the hashes.
-func (s *hasher) Write(p []byte) (int, error) {
-	for _, h := range s.sums {
-		h.Write(p)
-	}
-	return len(p), nil
-}
-
-// verify returns an error if the bytes do not have all the digests ds.
-func (s *hasher) verify(ds []digest) error {
-	var bad []digestEntry
-	for _, d := range ds {
-		h := s.sum(d.alg)
-		if h == nil {
-			return fmt.Errorf("%w: %s in %s", errDigestUnannounced, d.alg, d.field)
-		}
-		if subtle.ConstantTimeCompare(h.Sum(nil), d.sum) == 0 {
-			bad = append(bad, digestEntry{Algorithm: string(d.alg), Header: d.field, Provided: byteSequence(d.sum)})
-		}
-	}
-	if bad != nil {
-		return &digestError{errDigestMismatch, bad}
-	}
-	return nil
 }
 
 // digestRoles says what the digest fields of a request are digests of. It depends on the method: the representation in a

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -154,6 +155,43 @@ func TestDigestTrailers(t *testing.T) {
 	}
 }
 
+// A digest that was not announced is found right or wrong by what is staged, wherever that is: in the map, in a file, or in
+// several places, some of which had the bytes before.
+func TestLateDigest(t *testing.T) {
+	long := strings.Repeat("0123456789abcdef", 40<<10) // 640 KiB
+	for _, c := range []struct{ on, header, content string }{
+		{"N", "", ""},
+		{"N", "", "hello"},
+		{"N", "", long},
+		{"C12", "", long},
+		{"N", "Content-Range: bytes 5-655364/655370\n", long},
+		{"C12", "Content-Range: bytes 0-3/12\n", "0123"},
+		{"C12", "Content-Range: bytes 2-5/12\n", "2x4y"},
+		{"I8[0,2)", "Content-Range: bytes 0-7/8\n", "ABCDEFGH"},
+	} {
+		for _, right := range []bool{false, true} {
+			w := newWorld(t)
+			w.fixture(c.on, "/a")
+			before := w.state("/a")
+			sum := sum256(c.content)
+			if !right {
+				sum = sum256(c.content + "x")
+			}
+			var chunk string
+			if c.content != "" {
+				chunk = fmt.Sprintf("%x\r\n%s\r\n", len(c.content), c.content)
+			}
+			r := w.raw(w.dial(), "PUT /a HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\n"+c.header, chunk+"0\r\nContent-Digest: "+sum+"\r\n\r\n")
+			switch {
+			case right && r.StatusCode/100 != 2, !right && r.StatusCode != 400:
+				t.Errorf("%s %q with %d bytes, right %v: %s %s", c.on, c.header, len(c.content), right, r.Status, r.body)
+			case !right && w.state("/a") != before:
+				t.Errorf("%s %q with %d bytes: state was\n%s\nand is\n%s", c.on, c.header, len(c.content), before, w.state("/a"))
+			}
+		}
+	}
+}
+
 // trailing calls f at the end of the content.
 type trailing struct {
 	io.Reader
@@ -177,7 +215,8 @@ func TestHashingIsBounded(t *testing.T) {
 		header map[string]string
 		length int64
 		want   int
-	}{{nil, 5, 0}, {map[string]string{"Content-Digest": many, "Repr-Digest": many}, 5, 2}, {nil, -1, 1}} {
+		trails int // with those for a trailer that nobody announced
+	}{{nil, 5, 0, 0}, {map[string]string{"Content-Digest": many, "Repr-Digest": many}, 5, 2, 2}, {nil, -1, 0, 1}} {
 		r, err := http.NewRequest("PUT", "/", strings.NewReader("x"))
 		if err != nil {
 			t.Fatal(err)
@@ -192,6 +231,9 @@ func TestHashingIsBounded(t *testing.T) {
 		}
 		if len(b.hash.sums) != c.want {
 			t.Errorf("%v: %d hashes, want %d", c.header, len(b.hash.sums), c.want)
+		}
+		if b.watchTrailers(); len(b.hash.sums) != c.trails {
+			t.Errorf("%v: %d hashes, want %d", c.header, len(b.hash.sums), c.trails)
 		}
 	}
 }

@@ -72,8 +72,8 @@ type Handler struct {
 
 	// MinBodyRate is the least rate, in bytes per second, at which a request has to send content while the server waits
 	// for it, on average over BodyIdleTimeout, or over a minute if that is zero; then it gets 408. However long the whole
-	// takes, and however long the server does not read, does not matter. (Requests of one HTTP/2 connection share its
-	// window: one that is not read for so long, because the disk does not take it, can make others wait.) Default: no limit.
+	// takes, and however long the server does not read, does not matter: nor, on one HTTP/2 connection, however long it
+	// does not read the content of another request, which takes up their window (RFC 9113, Section 5.2). Default: no limit.
 	MinBodyRate int64
 
 	// AllowedOrigins are the origins, such as "https://app.example", whose scripts may use the server (CORS). Nil: any
@@ -98,6 +98,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		prefer:  parsePrefer(r.Header.Values(fieldPrefer)),
 		body:    newBody(w, r, pace.Limit{Idle: h.BodyIdleTimeout, Rate: h.MinBodyRate}, h.MaxContent),
 	}
+	q.body.keeps = q.prefer.persist
+	defer q.body.wait.end()
 	if !takesContent(q.Method) {
 		// Or net/http would wait for content, without end, before it sends a response, and would wait for it after one.
 		q.body.beforeEarlyResponse(w.Header())

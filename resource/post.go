@@ -99,6 +99,7 @@ func (h *Handler) newAllocation(w http.ResponseWriter, q *request) (u *update, f
 	if empty {
 		return u, (*update).setLength, nil
 	}
+	u.raw = true
 	return u, (*update).whole, nil
 }
 

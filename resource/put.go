@@ -27,7 +27,7 @@ func (h *Handler) servePut(w http.ResponseWriter, q *request) error {
 
 // putWhole performs u, which makes the content of the request all of the representation.
 func (h *Handler) putWhole(u *update) error {
-	u.create, u.sequential = true, true
+	u.create, u.sequential, u.raw = true, true, true
 	u.meta = metadata(u.q.Header.Values)
 	res, err := u.run((*update).whole)
 	if errors.Is(err, errPrecondition) && u.tx == nil {
@@ -75,6 +75,7 @@ func (h *Handler) putSegment(w http.ResponseWriter, q *request, lines []string) 
 		head := strings.NewReader(fieldContentRange + ": " + value.String() + "\r\n\r\n")
 		return byteranges.NewReader(io.MultiReader(head, q.body), byteranges.MediaTypeMessage, nil)
 	}}
+	u.raw, u.start = true, value.Range.Start
 	u.meta = metadata(q.Header.Values)
 	return h.writeRanges(u, doc)
 }

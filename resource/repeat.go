@@ -27,6 +27,7 @@ func (u *update) repeated(whole bool, equal func(Snapshot) (bool, error)) (*stor
 	if whole && (!info.Complete || info.BaseRange.Start != 0 || info.BaseRange.End != info.Length) {
 		return nil, nil
 	}
+	u.q.body.watchTrailers() // nothing is staged that could be read again
 	same, err := equal(sn)
 	switch {
 	case errors.Is(err, store.ErrDamaged):

@@ -35,6 +35,7 @@ type Store interface {
 type Tx interface {
 	Info() *store.Info
 	WriteFrom(r io.Reader, off, n, length int64) (int64, error)
+	ReadStaged(w io.Writer, r ranges.Range) error
 	SetLength(n int64) error
 	SetMetadata(m store.Metadata) error
 	Declare(alg store.Algorithm, sum []byte) error

@@ -3,8 +3,10 @@ package resource
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"sync/atomic"
 
+	"github.com/infill-http/infill/ranges"
 	"github.com/infill-http/infill/store"
 )
 
@@ -28,6 +30,8 @@ type update struct {
 	content  []digest    // that the content of the request must have
 	roles    digestRoles // of the digest fields in header and trailer section
 	awaiting bool        // a digest decides at the end of the content if any of it counts
+	raw      bool        // the content is bytes of the resource, from start on, and nothing else
+	start    int64
 
 	tx      Tx
 	auto    bool        // tx commits by itself as it is written
@@ -134,6 +138,9 @@ func (u *update) run(fill func(*update) error) (store.Result, error) {
 		return store.Result{}, err
 	}
 	defer func() { u.tx.Rollback() }()
+	if !u.rereads() {
+		u.q.body.watchTrailers()
+	}
 	u.applied(u.w.Header())
 	err := u.describe()
 	if err == nil {
@@ -143,7 +150,7 @@ func (u *update) run(fill func(*update) error) (store.Result, error) {
 		err = u.q.body.finish()
 	}
 	if err == nil {
-		err = u.q.body.verify(u.content, u.roles.content, u.q.prefer.strict)
+		err = u.verify()
 		u.discard = u.discard || err != nil
 	}
 	if err == nil {
@@ -157,6 +164,34 @@ func (u *update) run(fill func(*update) error) (store.Result, error) {
 	res, err := u.tx.Commit(lasting(u.q))
 	res.Created = res.Created || u.created
 	return res, err
+}
+
+// rereads reports whether the content can be read again at its end, because all of it is staged. So a digest that nobody
+// announced costs something only if it comes.
+func (u *update) rereads() bool { return u.raw && !u.auto }
+
+// verify returns an error if the content, which was read to its end, has not all the digests that it was given.
+func (u *update) verify() error {
+	ds, err := u.q.body.digests(u.content, u.roles.content, u.q.prefer.strict)
+	if err != nil {
+		return err
+	}
+	hash := &u.q.body.hash
+	if !u.rereads() || !u.q.body.mayTrail() || hash.watches(store.SHA256) {
+		return hash.verify(ds)
+	}
+	late := slices.DeleteFunc(slices.Clone(ds), func(d digest) bool { return d.alg != store.SHA256 })
+	if len(late) > 0 {
+		var again hasher
+		again.watch(store.SHA256)
+		if err := u.tx.ReadStaged(&again, ranges.Range{Start: u.start, End: u.start + u.q.body.n}); err != nil {
+			return err
+		}
+		if err := again.verify(late); err != nil {
+			return err
+		}
+	}
+	return hash.verify(slices.DeleteFunc(ds, func(d digest) bool { return d.alg == store.SHA256 }))
 }
 
 // describe tells the transaction what the header section says of the whole representation.
@@ -251,8 +286,8 @@ func (u *update) whole() error {
 	case got != length:
 		return errDeclared
 	}
-	for i, alg := range u.q.body.hash.algs {
-		u.tx.Computed(alg, u.q.body.hash.sums[i].Sum(nil))
+	for _, alg := range u.q.body.hash.algs {
+		u.tx.Computed(alg, u.q.body.hash.sum(alg))
 	}
 	return nil
 }

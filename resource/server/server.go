@@ -173,6 +173,8 @@ func (s *Server) httpServer(ctx context.Context, logger *slog.Logger) *http.Serv
 			SendPingTimeout:               ping,
 			PingTimeout:                   ping,
 		},
+		// What requests of one connection share; of use for HTTP/2.
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context { return pace.NewContext(ctx) },
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		ErrorLog:    slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
 	}
