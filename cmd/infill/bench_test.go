@@ -46,7 +46,9 @@ func serveBench(b *testing.B, h http.Handler, plain bool) string {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	if plain {
-		srv := &http.Server{Handler: h}
+		srv := &http.Server{Handler: h, Protocols: new(http.Protocols)}
+		srv.Protocols.SetHTTP1(true)
+		srv.Protocols.SetUnencryptedHTTP2(true)
 		go func() { done <- srv.Serve(ln) }()
 		context.AfterFunc(ctx, func() { srv.Close() })
 	} else {

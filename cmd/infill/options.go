@@ -46,6 +46,7 @@ type serveOptions struct {
 	minResponseRate                int64
 	pingInterval, keepAlive        time.Duration
 	maxConnections, maxStreams     int
+	streamWindow, connWindow       int64
 	shutdownGrace                  time.Duration
 
 	logLevel, logFormat string
@@ -90,6 +91,8 @@ func (o *serveOptions) register(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.keepAlive, "tcp-keep-alive", 30*time.Second, "silence after which the host of a client is asked if it is there;\nthe connection ends after 3 questions without an answer; 0: it is not asked")
 	flags.IntVar(&o.maxConnections, "max-connections", 0, "most connections at a time, beyond which clients wait to be accepted;\n0: a third of the file descriptors that the process may have")
 	flags.IntVar(&o.maxStreams, "max-streams", server.DefaultMaxConcurrentStreams, "most concurrent requests of one HTTP/2 connection")
+	flags.Var(newSize(&o.streamWindow, server.DefaultStreamWindow), "stream-window", "bytes that one HTTP/2 request may send ahead of what was stored, and so in\none round trip at most")
+	flags.Var(newSize(&o.connWindow, server.DefaultConnWindow), "connection-window", "the same for all requests of one HTTP/2 connection: the memory that each\nconnection takes while the disk stalls")
 	flags.DurationVar(&o.shutdownGrace, "shutdown-grace", server.DefaultShutdownGrace, "time for requests in flight to end at shutdown")
 
 	flags.Var(newChoice(&o.logLevel, "info", "debug", "warn", "error"), "log-level", "least level that is logged; debug logs refused requests")
@@ -114,6 +117,16 @@ func (o *serveOptions) validate() error {
 		errs = append(errs, fmt.Errorf("--inline-size is %d, want at most 256KiB", o.inlineSize))
 	}
 	atLeast(1, "max-streams", int64(o.maxStreams))
+	for _, w := range []struct {
+		flag  string
+		value int64
+		least int64
+	}{{"stream-window", o.streamWindow, server.MinStreamWindow}, {"connection-window", o.connWindow, server.MinConnWindow}} {
+		atLeast(w.least, w.flag, w.value)
+		if w.value > server.MaxWindow {
+			errs = append(errs, fmt.Errorf("--%s is %d, want at most %d", w.flag, w.value, server.MaxWindow))
+		}
+	}
 	atLeast(1<<10, "max-header-bytes", o.maxHeaderBytes)
 	if o.maxHeaderBytes > 1<<30 {
 		errs = append(errs, fmt.Errorf("--max-header-bytes is more than 1GiB"))
@@ -207,6 +220,8 @@ func (o *serveOptions) server() *server.Server {
 		MaxHeaderBytes:       int(o.maxHeaderBytes),
 		ShutdownGrace:        orNone(o.shutdownGrace),
 		MaxConcurrentStreams: o.maxStreams,
+		StreamWindow:         int(o.streamWindow),
+		ConnWindow:           int(o.connWindow),
 		WriteIdleTimeout:     orNone(o.responseIdleTimeout),
 		MinWriteRate:         orNone(o.minResponseRate),
 		PingInterval:         orNone(o.pingInterval),
