@@ -111,7 +111,8 @@
 // directory was synced. Unsynced bytes may be lost, kept or torn in any
 // combination. Nothing is assumed of the order in which they reach the disk.
 // Asking the disk to begin early (writeback_linux.go) promises nothing, and an
-// error of it counts as one of a sync.
+// error of it counts as one of a sync. On Linux, the sync of a part of a file
+// is assumed to do for that part what a sync of the file does.
 //
 // With [DurabilityNone] nothing is synced until the store closes, and the
 // directory is marked so that it cannot be taken for a durable one after an

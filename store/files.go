@@ -128,6 +128,38 @@ func (fl *files) release(df *dataFile) {
 	fl.unpinLocked(df.id)
 }
 
+// ownSync is how many bytes a write has to have for a sync of its own. Smaller
+// ones share the syncs of the file.
+const ownSync = 1 << 20
+
+// openOwn opens the file again, for syncOwn. The kernel tells an error of
+// writing to the disk once to each opening of a file that was there before: so
+// syncs that run at the same time each need one of their own, from before the
+// first of their bytes was written. Nil: there is none, and sync is to be used.
+func (fl *files) openOwn(df *dataFile) vfs.File {
+	df.mu.Lock()
+	placed := df.placed
+	df.mu.Unlock()
+	if !canSyncRange || df.inline != nil || !placed || df.f.Fd() == vfs.InvalidFd {
+		return nil
+	}
+	f, err := fl.fs.OpenReadWrite(fl.path(df.id), dataCategory)
+	if err != nil {
+		return nil // too many open files, perhaps
+	}
+	return f
+}
+
+// syncOwn is sync for the bytes [off, off+n) alone, which were written after
+// own was opened. A sync of the whole file would also wait for what others are
+// writing to it meanwhile.
+func (fl *files) syncOwn(df *dataFile, own vfs.File, off, n int64) error {
+	if own == nil || n < ownSync {
+		return fl.sync(df)
+	}
+	return fl.seal(df, fl.check(syncRange(own, off, n)))
+}
+
 // sync makes all writes to the file that returned before the call durable,
 // and its directory entry.
 func (fl *files) sync(df *dataFile) error {

@@ -27,7 +27,7 @@ func (tx *Tx) flush(last bool) (Result, error) {
 func (tx *Tx) flushTaken(c *change, files []*stagedFile) error {
 	for _, f := range files {
 		defer f.forget()
-		if err := tx.s.files.sync(f.df); err != nil {
+		if err := tx.s.files.syncOwn(f.df, f.own, f.off, f.end-f.off); err != nil {
 			return err
 		}
 	}
@@ -74,8 +74,8 @@ func (tx *Tx) take(last bool) (change, []*stagedFile, error) {
 	var files []*stagedFile
 	for _, f := range tx.files {
 		if f.dirty {
-			files = append(files, &stagedFile{df: f.df, sums: f.sums, offs: f.offs})
-			f.sums, f.offs, f.dirty = nil, nil, false
+			files = append(files, &stagedFile{df: f.df, sums: f.sums, offs: f.offs, own: f.own, off: f.off, end: f.end})
+			f.sums, f.offs, f.dirty, f.off, f.end = nil, nil, false, 0, 0
 		}
 	}
 	return c, files, nil

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/infill-http/infill/ranges"
 )
 
@@ -79,10 +81,12 @@ type Tx struct {
 
 // A stagedFile is a data file with bytes that the next flush has to sync.
 type stagedFile struct {
-	df    *dataFile
-	sums  crcPieces // of bytes in a data file
-	offs  []int64   // of pieces of an inline file
-	dirty bool
+	df       *dataFile
+	sums     crcPieces // of bytes in a data file
+	offs     []int64   // of pieces of an inline file
+	dirty    bool
+	off, end int64    // between them are all those bytes of a data file, if it is dirty
+	own      vfs.File // for a sync of those bytes alone; nil: none
 }
 
 // Begin starts a transaction on a name and evaluates its precondition.
@@ -266,6 +270,9 @@ func (tx *Tx) Rollback() {
 	tx.sp.free(reserved)
 	for _, f := range files {
 		f.forget()
+		if f.own != nil {
+			f.own.Close() // all that counts was synced
+		}
 		tx.s.files.release(f.df)
 	}
 	tx.sl.leave(tx.sp)

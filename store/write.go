@@ -12,8 +12,13 @@ import (
 // openWindow is how many bytes a write of unknown length reserves at a time.
 const openWindow = 8 << 20
 
-// pushSize is how many bytes go to the disk at once ahead of the sync.
-const pushSize = 8 << 20
+// pushSize is how many bytes go to the disk at once ahead of the sync, and
+// pushLeast how many of a write that is not much longer, so that the disk does
+// not begin with all of a segment only at its end.
+const (
+	pushSize  = 8 << 20
+	pushLeast = 2 << 20
+)
 
 // checkFree is after how many bytes of a write the free space is looked at again.
 const checkFree = 4 << 20
@@ -159,6 +164,7 @@ type writer struct {
 
 	unchecked int64 // bytes staged since the free space was looked at
 	unpushed  int64 // bytes of the window written since push had the disk begin
+	pushAt    int64 // how many of them make push do that
 
 	window window
 }
@@ -228,7 +234,7 @@ func (w *writer) stageSome(b []byte) (int64, error) {
 // push has the disk begin with what was written, a good piece at a time, so
 // that the sync before the commit finds little left to do.
 func (w *writer) push(n int64) error {
-	if w.unpushed += n; w.unpushed < pushSize || w.small {
+	if w.unpushed += n; w.unpushed < w.pushAt || w.small {
 		return nil
 	}
 	n, w.unpushed = w.unpushed, 0
@@ -246,12 +252,20 @@ func (tx *Tx) note(r ranges.Range, p place, df *dataFile, b []byte) {
 		return
 	}
 	f := tx.files[df.id]
-	f.dirty = true
 	if df.inline != nil {
-		f.offs = append(f.offs, p.off)
-	} else {
-		f.sums.add(p.off, b)
+		f.offs, f.dirty = append(f.offs, p.off), true
+		return
 	}
+	f.sums.add(p.off, b)
+	f.wrote(p.off, p.off+int64(len(b)))
+}
+
+// wrote notes that bytes were written to [off, end) of the file.
+func (f *stagedFile) wrote(off, end int64) {
+	if f.dirty {
+		off, end = min(off, f.off), max(end, f.end)
+	}
+	f.off, f.end, f.dirty = off, end, true
 }
 
 // reserve gets a window for the bytes from w.pos on, of which now are at hand.
@@ -274,7 +288,11 @@ func (w *writer) reserve(now ranges.Range) error {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	if tx.files[win.df.id] == nil {
-		tx.files[win.df.id] = &stagedFile{df: win.df}
+		f := &stagedFile{df: win.df}
+		if win.Len() >= ownSync {
+			f.own = tx.s.files.openOwn(win.df)
+		}
+		tx.files[win.df.id] = f
 	} else {
 		tx.s.files.release(win.df) // one hold is enough
 	}
@@ -282,6 +300,7 @@ func (w *writer) reserve(now ranges.Range) error {
 		tx.reserved.Add(win.Range)
 	}
 	w.window, w.unpushed = win, 0
+	w.pushAt = min(max((w.end-w.pos)/8, pushLeast), pushSize)
 	return nil
 }
 

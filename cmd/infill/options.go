@@ -89,7 +89,7 @@ func (o *serveOptions) register(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.idleTimeout, "idle-timeout", server.DefaultIdleTimeout, "time between two requests of a connection; 0: no limit")
 	flags.DurationVar(&o.pingInterval, "ping-interval", server.DefaultPingInterval, "silence after which an HTTP/2 client is asked if it is there,\nwith as much time to answer; 0: it is not asked")
 	flags.DurationVar(&o.keepAlive, "tcp-keep-alive", 30*time.Second, "silence after which the host of a client is asked if it is there;\nthe connection ends after 3 questions without an answer; 0: it is not asked")
-	flags.IntVar(&o.maxConnections, "max-connections", 0, "most connections at a time, beyond which clients wait to be accepted;\n0: a third of the file descriptors that the process may have")
+	flags.IntVar(&o.maxConnections, "max-connections", 0, "most connections at a time, beyond which clients wait to be accepted;\n0: a quarter of the file descriptors that the process may have")
 	flags.IntVar(&o.maxStreams, "max-streams", server.DefaultMaxConcurrentStreams, "most concurrent requests of one HTTP/2 connection")
 	flags.Var(newSize(&o.streamWindow, server.DefaultStreamWindow), "stream-window", "bytes that one HTTP/2 request may send ahead of what was stored, and so in\none round trip at most")
 	flags.Var(newSize(&o.connWindow, server.DefaultConnWindow), "connection-window", "the same for all requests of one HTTP/2 connection: the memory that each\nconnection takes while the disk stalls")
@@ -233,12 +233,12 @@ func (o *serveOptions) server() *server.Server {
 // and the directories.
 const (
 	ownDescriptors        = 1200
-	descriptorsPerRequest = 3 // a connection, and two data files
+	descriptorsPerRequest = 4 // a connection, and two data files, one of them twice
 )
 
 // connectionsFor returns how many connections leave enough of n descriptors for data files: a request over HTTP/1.1 has
-// two of them open at most, as a rule, and kept are open for the next requests. No descriptors, or as many as one likes,
-// are no limit.
+// two of them open at most, as a rule, and the one it writes to twice, and kept are open for the next requests. No
+// descriptors, or as many as one likes, are no limit.
 func connectionsFor(n, kept int) int {
 	if n <= 0 {
 		return 0

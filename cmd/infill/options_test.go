@@ -11,7 +11,7 @@ import (
 func TestConnectionsFor(t *testing.T) {
 	for _, tt := range []struct{ descriptors, kept, want int }{
 		{0, 0, 0}, {0, 256, 0}, {256, 0, minConnections}, {ownDescriptors + 3*minConnections, 0, minConnections},
-		{20000, 0, 6266}, {20000, 300, 6166},
+		{20000, 0, 4700}, {20000, 300, 4625},
 	} {
 		if got := connectionsFor(tt.descriptors, tt.kept); got != tt.want {
 			t.Errorf("%d connections for %d descriptors, want %d", got, tt.descriptors, tt.want)

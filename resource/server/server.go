@@ -27,10 +27,10 @@ const (
 	DefaultMaxConcurrentStreams = 128
 
 	// Over a round trip of 50 ms, the largest window that net/http promises to take lets a connection send 80 MB/s, and
-	// the former 2 MiB half of that. One request gets half of it: a request that is not read leaves the other half, and
-	// 64 connections with one upload each stay within 200 MiB. On one machine, with no way to speak of, a window of 512 KiB
-	// is as fast for one connection; for 64 of them 2 MiB is faster by a third.
-	DefaultStreamWindow = 2 << 20
+	// the former 2 MiB half of that. One request gets a quarter, so that requests which are not read leave something for
+	// the others, and so that 64 connections with one upload each stay within 200 MiB on a disk that is slower than they
+	// are; with 2 MiB it is 240. Near by, a larger window makes one connection no faster.
+	DefaultStreamWindow = 1 << 20
 	DefaultConnWindow   = MaxWindow
 )
 
@@ -106,7 +106,7 @@ type Server struct {
 	// Section 5.2), from MinStreamWindow and MinConnWindow to MaxWindow. A client
 	// sends at most that much in one round trip. A disk that is slower than the
 	// clients, or stalls, makes all connections together hold up to ConnWindow
-	// times their number in memory. Defaults: 2 MiB, 4 MiB less one byte.
+	// times their number in memory. Defaults: 1 MiB, 4 MiB less one byte.
 	StreamWindow int
 	ConnWindow   int
 
