@@ -3,14 +3,15 @@ package store
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // Bytes stream through buffers of several sizes. A write begins with a small
 // one, which is all that it holds while its bytes come slowly or stop. It gets
-// a larger one when it has filled its own fast: large ones save work only if
-// there is much of it, and what makes many writes fast at a time, a network,
-// bounds how many of them there are.
+// a larger one when it has filled its own fast, as large ones save work only if
+// there is much of it, and as long as all of them are within
+// Options.BufferMemory: the bytes of many writes can come fast and then stop.
 const (
 	smallBuffer  = 16 << 10 // bytes; more if Options.InlineSize needs it
 	bufferGrowth = 4        // from one size to the next, up to Options.BufferSize
@@ -22,6 +23,8 @@ const (
 type intakes struct {
 	sizes []int // ascending
 	pools []sync.Pool
+	most  int64        // Options.BufferMemory
+	large atomic.Int64 // bytes of the larger buffers that are in use
 }
 
 // init makes pools of buffers. The small one holds what is kept in the map,
@@ -32,6 +35,7 @@ func (in *intakes) init(o *Options) {
 		in.sizes = append(in.sizes, size)
 	}
 	in.sizes = append(in.sizes, o.BufferSize)
+	in.most = o.BufferMemory
 	in.pools = make([]sync.Pool, len(in.sizes))
 }
 
@@ -53,23 +57,32 @@ type intake struct {
 	slow bool    // the latest fill was
 }
 
-// take changes to a buffer of the i-th size. It begins with the n bytes that
-// the present one begins with.
-func (in *intake) take(i, n int) {
+// take changes to a buffer of the i-th size, which begins with the n bytes that
+// the present one begins with. It reports false if there is no memory for that.
+func (in *intake) take(i, n int) bool {
+	if size := int64(in.from.sizes[i]); i > 0 && in.from.large.Add(size) > in.from.most {
+		in.from.large.Add(-size)
+		return false
+	}
 	next := in.from.get(i)
 	if in.buf != nil {
 		copy(*next, (*in.buf)[:n])
-		in.from.pools[in.at].Put(in.buf)
 	}
+	in.close()
 	in.at, in.buf = i, next
+	return true
 }
 
 // close gives back the buffer.
 func (in *intake) close() {
-	if in.buf != nil {
-		in.from.pools[in.at].Put(in.buf)
-		in.buf = nil
+	if in.buf == nil {
+		return
 	}
+	if in.at > 0 {
+		in.from.large.Add(-int64(in.from.sizes[in.at]))
+	}
+	in.from.pools[in.at].Put(in.buf)
+	in.buf = nil
 }
 
 // fill reads until the buffer is full or has most bytes; or, if eager, until
@@ -95,10 +108,9 @@ func (in *intake) fill(r io.Reader, most int64, eager bool) ([]byte, error) {
 		}
 		waited := time.Since(begin)
 		in.slow = slower(n, waited, slowFill)
-		if int64(n) == most || in.at+1 == len(in.from.sizes) || slower(n, waited, fastFill) {
+		if int64(n) == most || in.at+1 == len(in.from.sizes) || slower(n, waited, fastFill) || !in.take(in.at+1, n) {
 			return b, nil
 		}
-		in.take(in.at+1, n)
 	}
 }
 

@@ -67,4 +67,24 @@ func TestIntake(t *testing.T) {
 		t.Errorf("%d bytes that are not those that came, or %v", len(b), err)
 	}
 	in.close()
+
+	// There is a bound on what large buffers take in all.
+	pools.most = int64(o.BufferSize)
+	one := intake{from: &pools}
+	if b, err := one.fill(&paced{64 << 10, 0}, 1<<40, false); len(b) != pools.sizes[1] || err != nil {
+		t.Errorf("the next size would be too much: %d bytes, %v", len(b), err)
+	}
+	pools.most *= 2
+	if b, err := one.fill(&paced{64 << 10, 0}, 1<<40, false); len(b) != o.BufferSize || err != nil {
+		t.Errorf("the first of two: %d bytes, %v", len(b), err)
+	}
+	pools.most = int64(o.BufferSize)
+	if b, err := in.fill(&paced{64 << 10, 0}, 1<<40, false); len(b) != small || err != nil {
+		t.Errorf("the second of two: %d bytes, %v", len(b), err)
+	}
+	in.close()
+	one.close()
+	if n := pools.large.Load(); n != 0 {
+		t.Errorf("%d bytes are left in use", n)
+	}
 }

@@ -60,6 +60,10 @@ type Options struct {
 	// BufferSize is the size in bytes of the pooled buffers that bodies
 	// stream through. Default: 256 KiB.
 	BufferSize int
+	// BufferMemory bounds the bytes of such buffers that all writes together
+	// have at a time, beyond a small one for each, of 16 KiB or 4 KiB more
+	// than InlineSize. Default: 32 MiB; negative: none.
+	BufferMemory int64
 	// CacheExtents bounds the extents that resources nobody is using keep
 	// in memory, 76 bytes each; a resource counts as 16 more of them. A
 	// resource that has more alone is loaded anew for each use. Default:
@@ -124,6 +128,7 @@ func (o *Options) withDefaults() (Options, error) {
 	def(&out.PersistBytes, 8<<20)
 	def(&out.PersistInterval, time.Second)
 	def(&out.BufferSize, 256<<10)
+	def(&out.BufferMemory, 32<<20)
 	def(&out.CacheExtents, 1_000_000)
 	def(&out.MapCache, 64<<20)
 	def(&out.MaxOpenFiles, DefaultMaxOpenFiles)
