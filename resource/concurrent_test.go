@@ -296,6 +296,20 @@ func TestPersistIsSuperseded(t *testing.T) {
 	}
 }
 
+// A request that demands only that there is a resource, and keeps what it sends, goes on whoever else writes to it.
+func TestPersistWithAnyState(t *testing.T) {
+	w := newWorldOn(t, newMemFS(), storeOptions(func(o *storeOpts) { o.PersistBytes, o.PersistInterval = 1000, time.Hour }))
+	w.do(step{req: "PUT /a", header: []string{"Content-Range: bytes 19999-19999/20000"}, body: "A", status: 201})
+	s := step{req: "PUT /a", header: []string{persist, "If-Match: *", "If-None-Match: *", "Content-Range: bytes 0-9999/20000"}, status: 204}
+	f := w.start(s, 10_000)
+	f.send(strings.Repeat("B", 2000))
+	for w.content("/a") == "" {
+	}
+	w.do(step{req: "PUT /a", header: []string{"Content-Range: bytes 15000-15000/20000"}, body: "C", status: 204})
+	f.write(strings.Repeat("B", 8000))
+	f.end(s)
+}
+
 // Each response is made of one state.
 func TestReadersSeeOneState(t *testing.T) {
 	w := newWorld(t)

@@ -178,8 +178,10 @@ func (c *conditions) evaluate(info *store.Info) result {
 	return proceed
 }
 
-// pins reports whether c names the state that the request is made for.
-func (c *conditions) pins() bool { return c.ifMatch != nil || !c.ifUnmodifiedSince.IsZero() }
+// pins reports whether c names the state that the request is made for. "If-Match: *" names none.
+func (c *conditions) pins() bool {
+	return c.ifMatch != nil && !c.ifMatch.any || !c.ifUnmodifiedSince.IsZero()
+}
 
 // empty reports whether the request has no condition.
 func (c *conditions) empty() bool {

@@ -36,6 +36,8 @@ func TestPreconditions(t *testing.T) {
 			{req: "HEAD X", header: []string{"If-None-Match: *"}, status: 304},
 			put("x", 412, "").as("If-None-Match: $e1"), del(412, "If-None-Match: *"), get("0123456789").as(`If-None-Match: "zz"`)}},
 		{"If-None-Match: * of an incomplete one", "I8[0,2)", []step{put("x", 412, "").as("If-None-Match: *"), get("AB")}},
+		{"If-None-Match: * and the digest of other bytes", "N", []step{put("hello", 201, ""),
+			put("world!", 412, "precondition-failed").as("If-None-Match: *", "Repr-Digest: "+sum256("world!")), get("hello")}},
 		{"If-Unmodified-Since", "C10", []step{put("x", 412, "").as("If-Unmodified-Since: " + old),
 			put("0123456789", 204, "").as("If-Match: $e1", "If-Unmodified-Since: "+old), put("x", 204, "").as("If-Unmodified-Since: garbage"),
 			put("x", 204, "").as("If-Unmodified-Since: " + future)}},

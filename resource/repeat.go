@@ -34,8 +34,10 @@ func (u *update) repeated(whole bool, equal func(Snapshot) (bool, error)) (*stor
 		return nil, nil // nobody can tell any more
 	case err != nil:
 		return nil, err
+	case !same:
+		return nil, nil // and maybe not all of the content was read, so that its digest is not known
 	}
-	if err := u.q.body.verify(u.content, u.roles.content, u.q.prefer.strict); err != nil || !same {
+	if err := u.q.body.verify(u.content, u.roles.content, u.q.prefer.strict); err != nil {
 		return nil, err
 	}
 	return info, nil
