@@ -31,6 +31,7 @@ func TestDigests(t *testing.T) {
 		ofAB       = "sha-256=:sfwa/A+eY/hIyAsBZhbmoTYSnvqrWwo6NnOlMmTv7w4=:"
 		ofMP       = "sha-256=:elCqKBF55OTVXtWTbGPQQ21e7dZn3e3W7kgelHHeaII=:"
 		ofNothing  = "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"
+		nine       = "crc32c=:4waSgw==:"                                      // 123456789, the check value of CRC-32C
 		ofHello    = "sha-256=:uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=:" // hello world
 	)
 	doc := segment("2-5/12", "wxyz")
@@ -50,6 +51,14 @@ func TestDigests(t *testing.T) {
 			patch(doc, 400, unsupported, "Want-Content-Digest: sha-512=10, sha-256=5").as("Content-Digest: foo=:AA==:", "Prefer: handling=strict"),
 			patch(doc, 400, unsupported).as("Content-Digest: md5=:1B2M2Y8AsgTpgAmY7PhCfg==:", "Prefer: handling=strict"),
 			patch(doc, 204, "").as("Content-Digest: foo=:AA==:, "+ofDocument, "Prefer: handling=strict")}},
+		{"crc32c", "N", []step{put("12345678x", 400, mismatch).as("Content-Digest: " + nine), gone,
+			put("123456789", 400, invalid).as("Content-Digest: crc32c=:AA==:"), gone,
+			put("123456789", 400, unsupported).as("Content-Digest: "+nine, "Prefer: handling=strict"), gone,
+			put("12345678x", 400, mismatch).as("Content-Digest: " + nine + ", " + sum256("12345678x")), gone,
+			patch(message("12345678x", "Content-Range: bytes 0-8/9", "Content-Digest: "+nine), 400, mismatch), gone,
+			patch(message("123456789", "Content-Range: bytes 0-8/9", "Content-Digest: "+nine), 201, ""),
+			put("123456789", 204, "").as("Content-Digest: "+nine, "Repr-Digest: crc32c=:AAAAAA==:"),
+			get("123456789", "Repr-Digest:").as("Want-Repr-Digest: crc32c=10")}},
 		{"put", "N", []step{put("hello World", 400, mismatch).as("Repr-Digest: " + ofHello), gone,
 			put("hello World", 400, mismatch).as("Unencoded-Digest: " + ofHello), gone,
 			put("hello world", 201, "").as("Repr-Digest: "+ofHello, "Content-Digest: "+ofHello, "Unencoded-Digest: "+ofHello)}},
@@ -239,11 +248,11 @@ func TestHashingIsBounded(t *testing.T) {
 }
 
 func FuzzDigests(f *testing.F) {
-	for _, s := range []string{"", "sha-256=:AAAA:", sum256("a") + ", " + sum512("b"), `sha-256="a:b"`, "a=:AA:;q=:AA:", "sha-256=:A:", "a=:,:", "=:"} {
+	for _, s := range []string{"", "sha-256=:AAAA:", sum256("a") + ", " + sum512("b"), `sha-256="a:b"`, "crc32c=:4waSgw==:", "a=:AA:;q=:AA:", "sha-256=:A:", "a=:,:", "=:"} {
 		f.Add(s, false)
 	}
 	f.Fuzz(func(t *testing.T, s string, strict bool) {
-		ds, err := parseDigests(fieldReprDigest, []string{s}, strict)
+		ds, err := parseDigests(fieldContentDigest, []string{s}, strict)
 		if err != nil {
 			return
 		}
@@ -251,7 +260,7 @@ func FuzzDigests(f *testing.F) {
 		for _, d := range ds {
 			again = append(again, d.String())
 		}
-		ds2, err := parseDigests(fieldReprDigest, again, false)
+		ds2, err := parseDigests(fieldContentDigest, again, false)
 		if err != nil || len(ds2) != len(ds) {
 			t.Fatalf("%q is %v, then %v, %v", s, ds, ds2, err)
 		}

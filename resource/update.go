@@ -287,7 +287,9 @@ func (u *update) whole() error {
 		return errDeclared
 	}
 	for _, alg := range u.q.body.hash.algs {
-		u.tx.Computed(alg, u.q.body.hash.sum(alg))
+		if alg != algCRC32C {
+			u.tx.Computed(alg, u.q.body.hash.sum(alg))
+		}
 	}
 	return nil
 }
