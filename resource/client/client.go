@@ -1,0 +1,130 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Defaults of a Client.
+const (
+	DefaultConnections     = 8
+	DefaultSegment         = 8 << 20
+	DefaultMinSegment      = 256 << 10
+	DefaultMaxSegment      = 64 << 20
+	DefaultStallTimeout    = 30 * time.Second
+	DefaultResponseTimeout = 5 * time.Minute
+)
+
+// A Client uploads, downloads and manages resources. The zero value is ready to use. Its fields must not be changed once
+// it is used; then any number of goroutines may use it.
+type Client struct {
+	// HTTP sends the requests. By default it is a client of this package, with one HTTP/1.1 connection for each request
+	// that is in flight: over HTTP/2 all would share one TCP connection, and its window. Requests are limited by
+	// StallTimeout and ResponseTimeout; a Timeout of HTTP would limit a whole segment.
+	HTTP *http.Client
+
+	// Header has fields that are added to all requests, such as Authorization. A redirect to another host does not get
+	// those that net/http considers sensitive.
+	Header http.Header
+
+	// Connections is how many requests one transfer has in flight. Default: DefaultConnections.
+	Connections int
+
+	// Segment is how many bytes the first segments of a transfer have. It grows to MaxSegment while segments take less
+	// than a second or two, and shrinks to MinSegment with failures. What is near the end of a transfer, or shared with
+	// other clients, is cut into smaller pieces, so that all connections end together. Defaults: DefaultSegment,
+	// DefaultMinSegment, DefaultMaxSegment.
+	Segment, MinSegment, MaxSegment int64
+
+	// Retry says how often and when to try again.
+	Retry Retry
+
+	// StallTimeout is how long a request may go without a byte moving, and ResponseTimeout how long the response may
+	// take after all of the request was sent: the response that completes an upload waits until the server has verified
+	// the digest. Defaults: DefaultStallTimeout, DefaultResponseTimeout.
+	StallTimeout, ResponseTimeout time.Duration
+
+	sleep func(context.Context, time.Duration) error // nil: sleep; set by tests
+	seed  func(n int64) int64                        // nil: rand.Int64N; set by tests
+}
+
+// connBuffer is how many bytes a connection of the default client writes and reads at once.
+const connBuffer = 256 << 10
+
+// defaultHTTP is the default of Client.HTTP.
+var defaultHTTP = sync.OnceValue(func() *http.Client {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	dialer := &net.Dialer{Timeout: DefaultStallTimeout}
+	return &http.Client{Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return wideConn{c}, nil
+		},
+		Protocols:           &protocols,
+		MaxIdleConnsPerHost: 256, // not fewer than any transfer uses
+		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: DefaultStallTimeout,
+		DisableCompression:  true, // ranges and digests are of the bytes as they are stored
+		WriteBufferSize:     64 << 10,
+		ReadBufferSize:      64 << 10,
+	}}
+})
+
+// A wideConn copies what is sent through buffers that are larger than those of package io: fewer system calls.
+type wideConn struct{ net.Conn }
+
+var wideBuffers = sync.Pool{New: func() any { return new([connBuffer]byte) }}
+
+// ReadFrom implements io.ReaderFrom.
+func (c wideConn) ReadFrom(r io.Reader) (n int64, err error) {
+	buf := wideBuffers.Get().(*[connBuffer]byte)
+	defer wideBuffers.Put(buf)
+	return io.CopyBuffer(struct{ io.Writer }{c.Conn}, struct{ io.Reader }{r}, buf[:])
+}
+
+// http returns the HTTP client to use. It follows no redirect that would change the method: net/http makes GET of what
+// is not GET or HEAD with 301, 302 and 303, and the answer to that would be taken for success.
+func (c *Client) http() *http.Client {
+	h := defaultHTTP()
+	if c.HTTP != nil {
+		h = c.HTTP
+	}
+	clone := *h
+	check := clone.CheckRedirect
+	clone.CheckRedirect = func(req *http.Request, via []*http.Request) error {
+		if req.Method != via[0].Method {
+			return http.ErrUseLastResponse
+		}
+		if check != nil {
+			return check(req, via)
+		}
+		if len(via) >= 10 {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	return &clone
+}
+
+func (c *Client) connections() int  { return max(1, cmp.Or(c.Connections, DefaultConnections)) }
+func (c *Client) minSegment() int64 { return max(1, cmp.Or(c.MinSegment, DefaultMinSegment)) }
+func (c *Client) maxSegment() int64 {
+	return max(c.minSegment(), cmp.Or(c.MaxSegment, DefaultMaxSegment))
+}
+func (c *Client) firstSegment() int64 {
+	return min(max(cmp.Or(c.Segment, DefaultSegment), c.minSegment()), c.maxSegment())
+}
+func (c *Client) stallTimeout() time.Duration { return cmp.Or(c.StallTimeout, DefaultStallTimeout) }
+func (c *Client) responseTimeout() time.Duration {
+	return cmp.Or(c.ResponseTimeout, DefaultResponseTimeout)
+}

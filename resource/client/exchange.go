@@ -1,0 +1,191 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+)
+
+// A call is one request, without its context.
+type call struct {
+	method string
+	url    string
+	header http.Header
+	body   func() io.Reader // nil: no content; called for each time that the request is sent
+	size   int64            // length of the content, -1 if it is not known
+	sent   func(n int)      // called with how much of the content was handed to the connection; may be nil
+}
+
+// do sends the request once. A response that is no success is an *Error, and so is no response. The content of the
+// response has to be closed; a request without movement for the time that c allows is ended.
+func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &watchdog{bark: func() { cancel(ErrStalled) }}
+	req, err := http.NewRequestWithContext(ctx, r.method, r.url, nil)
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	maps.Copy(req.Header, c.Header)
+	for name, lines := range r.header {
+		req.Header[name] = slices.Clone(lines)
+	}
+	if _, ok := req.Header["User-Agent"]; !ok {
+		req.Header.Set("User-Agent", "infill")
+	}
+	var source *sourceReader
+	if r.body != nil {
+		body := func() io.ReadCloser {
+			source = &sourceReader{r: r.body()}
+			return &watchedBody{Reader: source, w: w, idle: c.stallTimeout(), end: c.responseTimeout(), left: r.size, moved: r.sent}
+		}
+		req.ContentLength = r.size
+		req.GetBody = func() (io.ReadCloser, error) { return body(), nil }
+		if req.Body = body(); r.size == 0 {
+			req.Body = http.NoBody
+		}
+		w.reset(c.stallTimeout())
+	} else {
+		w.reset(c.responseTimeout())
+	}
+	resp, err := c.http().Do(req)
+	if err == nil && resp.StatusCode >= 300 {
+		w.reset(c.stallTimeout())
+		err = newError(req, resp)
+		resp.Body.Close()
+	} else if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		if fault := source.fault(); fault != nil {
+			err = fault
+		} else if context.Cause(ctx) == nil || errors.Is(err, ErrStalled) {
+			err = lostError(req, err)
+		}
+	}
+	if err != nil {
+		w.stop()
+		cancel(nil)
+		return nil, err
+	}
+	w.reset(c.stallTimeout())
+	resp.Body = &watchedResponse{ReadCloser: resp.Body, req: req, w: w, idle: c.stallTimeout(), cancel: cancel}
+	return resp, nil
+}
+
+// exchange is do for requests whose response has no content that matters.
+func (c *Client) exchange(ctx context.Context, r call) (*http.Response, error) {
+	resp, err := c.do(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	_, _ = io.CopyN(io.Discard, resp.Body, maxProblem) // so that the connection can be used again
+	resp.Body.Close()
+	return resp, nil
+}
+
+// A watchdog calls bark unless it is reset in time.
+type watchdog struct {
+	bark  func()
+	timer *time.Timer
+}
+
+// reset gives until d from now. It is not called by two goroutines at the same time.
+func (w *watchdog) reset(d time.Duration) {
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.bark)
+		return
+	}
+	w.timer.Reset(d)
+}
+
+func (w *watchdog) stop() { w.timer.Stop() }
+
+// A watchedBody is the content of a request. Each read of it shows that the connection takes what is sent.
+type watchedBody struct {
+	io.Reader
+	w         *watchdog
+	idle, end time.Duration
+	left      int64 // bytes to come, if at least 0
+	moved     func(int)
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.left -= int64(n)
+	if b.w.timer != nil {
+		if err != nil || b.left == 0 {
+			b.w.timer.Reset(b.end)
+		} else {
+			b.w.timer.Reset(b.idle)
+		}
+	}
+	if n > 0 && b.moved != nil {
+		b.moved(n)
+	}
+	return n, err
+}
+
+func (b *watchedBody) Close() error { return nil }
+
+// A watchedResponse is the content of a response. Its errors are those of do.
+type watchedResponse struct {
+	io.ReadCloser
+	req    *http.Request
+	w      *watchdog
+	idle   time.Duration
+	cancel context.CancelCauseFunc
+}
+
+func (b *watchedResponse) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	switch {
+	case err == nil:
+		b.w.reset(b.idle)
+	case err != io.EOF:
+		if cause := context.Cause(b.req.Context()); cause != nil {
+			err = cause
+		}
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+			err = lostError(b.req, err)
+		}
+	}
+	return n, err
+}
+
+func (b *watchedResponse) Close() error {
+	b.w.stop()
+	err := b.ReadCloser.Close()
+	b.cancel(nil)
+	return err
+}
+
+// A sourceReader remembers why reading what is to be sent failed: that is no fault of the connection.
+type sourceReader struct {
+	r   io.Reader
+	err atomic.Pointer[error]
+}
+
+func (s *sourceReader) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+// fault returns the error of the source, or nil.
+func (s *sourceReader) fault() error {
+	if s == nil {
+		return nil
+	}
+	if err := s.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/infill-http/infill/ranges"
+)
+
+const (
+	// keystoneSize is how many bytes are held back at most.
+	keystoneSize = 64 << 10
+
+	// A digest that is not needed is computed if after hashAfter the upload goes slower than hashBelow bytes per second.
+	hashAfter = 2 * time.Second
+	hashBelow = 256 << 20
+)
+
+// keystone returns the bytes that are held back until it is sure that the source did not change: the last ones that are
+// missing. All clients that share an upload hold back the same ones, and the resource is not complete before one of them
+// has told the digest.
+func (u *upload) keystone() ranges.Range {
+	var last ranges.Range
+	for gap := range u.plan.have.Gaps(u.plan.all()) {
+		last = gap
+	}
+	last.Start = max(last.Start, last.End-keystoneSize)
+	return last
+}
+
+// modTime returns when the source was modified, and the zero time if it does not tell.
+func (u *upload) modTime() (time.Time, error) {
+	f, ok := u.src.(interface{ Stat() (fs.FileInfo, error) })
+	if !ok {
+		return time.Time{}, nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: %w", ErrSource, err)
+	}
+	if info.Mode().IsRegular() && info.Size() < u.size {
+		return time.Time{}, fmt.Errorf("%w: it has %d bytes, want %d", ErrSource, info.Size(), u.size)
+	}
+	return info.ModTime(), nil
+}
+
+// needDigest has the digest computed.
+func (u *upload) needDigest() {
+	select {
+	case u.need <- struct{}{}:
+	default:
+	}
+}
+
+// guard releases the keystone when that is safe.
+func (u *upload) guard(ctx context.Context) error {
+	hash := u.o.Whole == WholeAlways || u.modified.IsZero()
+	if !hash {
+		var err error
+		if hash, err = u.awaitRest(ctx); err != nil {
+			return err
+		}
+	}
+	var digest Digest
+	var err error
+	if hash {
+		digest, err = digestOf(ctx, u.src, u.size)
+	} else {
+		err = u.unchanged()
+	}
+	if err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.digest, u.plan.held, u.guarded = digest, ranges.Range{}, false
+	u.wake()
+	return nil
+}
+
+// awaitRest waits until all but the keystone is there. It returns true before that if the digest is needed, or costs no
+// time.
+func (u *upload) awaitRest(ctx context.Context) (hash bool, err error) {
+	timer := time.NewTimer(hashAfter)
+	defer timer.Stop()
+	for {
+		u.mu.Lock()
+		rest, changed := u.plan.missing()-u.plan.held.Len(), u.changed
+		u.mu.Unlock()
+		select {
+		case <-u.need:
+			return true, nil
+		default:
+		}
+		if rest == 0 {
+			return false, nil
+		}
+		select {
+		case <-changed:
+		case <-u.need:
+			return true, nil
+		case <-timer.C:
+			if float64(u.report.total()) < hashBelow*time.Since(u.began).Seconds() {
+				return true, nil
+			}
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
+	}
+}
+
+// unchanged returns an error if the source was modified since the upload began.
+func (u *upload) unchanged() error {
+	now, err := u.modTime()
+	if err == nil && !now.Equal(u.modified) {
+		err = fmt.Errorf("%w: it was modified while it was sent", ErrSource)
+	}
+	return err
+}
+
+// known returns the digest, if it is or gets known, after waiting for guard.
+func (u *upload) known(ctx context.Context) (Digest, error) {
+	for {
+		u.mu.Lock()
+		digest, guarded, changed := u.digest, u.guarded, u.changed
+		u.mu.Unlock()
+		if !guarded {
+			return digest, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Digest{}, context.Cause(ctx)
+		}
+	}
+}
