@@ -165,10 +165,9 @@ func parseLink(lines []string, rel string) (target string, truncated bool) {
 	return "", false
 }
 
-// strongTag returns the entity tag of hd, and "" if there is none or it is weak: bytes of two responses with the same
-// weak tag must not be combined (RFC 9110, Section 15.3.7.3).
-func strongTag(hd http.Header) string {
-	tag := hd.Get(fieldETag)
+// strongTag returns the entity tag if it is strong, and else "": bytes of two responses with the same weak tag must not be
+// combined (RFC 9110, Section 15.3.7.3).
+func strongTag(tag string) string {
 	if len(tag) < 2 || tag[0] != '"' {
 		return ""
 	}

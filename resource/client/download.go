@@ -1,0 +1,195 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// DownloadOptions say how a resource is downloaded. Nil has the defaults.
+type DownloadOptions struct {
+	// Restart throws away what an earlier download to the same file has left.
+	Restart bool
+
+	// NoVerify does not compare the bytes with the digest that the server has for them.
+	NoVerify bool
+
+	// Sync makes the finished file durable before Download returns.
+	Sync bool
+
+	// Checkpoint is how often what was received is synced and noted in the sidecar: what a kill can cost. Default:
+	// DefaultCheckpoint.
+	Checkpoint time.Duration
+
+	// Progress, if it is not nil, is called now and then, by one goroutine at a time.
+	Progress func(Progress)
+
+	// Stale, if it is not nil, is called if an earlier download to the same file is thrown away, because the resource
+	// is another version now.
+	Stale func()
+}
+
+// DefaultCheckpoint is the default of DownloadOptions.Checkpoint.
+const DefaultCheckpoint = time.Second
+
+// Download gets the complete resource at url into the file at path, which is replaced when all is there, and returns the
+// state of the resource. Until then the bytes are in a file with the suffix .part, and a second one with the suffix
+// .part.json says which; the same call goes on with them, if the resource is still the same version. If path has the
+// content already, as the digest of the server shows, nothing is received.
+//
+// If the resource is not complete, the error wraps ErrIncomplete; if it changes meanwhile, ErrChanged, and the next call
+// begins anew.
+func (c *Client) Download(ctx context.Context, url, path string, o *DownloadOptions) (*State, error) {
+	if o == nil {
+		o = new(DownloadOptions)
+	}
+	d := &download{c: c, o: *o, url: url, path: path}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return d.run(ctx)
+}
+
+// A download is one call of Download.
+type download struct {
+	transfer
+	c      *Client
+	o      DownloadOptions
+	url    string
+	path   string
+	st     *State
+	part   *partFile
+	report reporter
+}
+
+func (d *download) run(ctx context.Context) (*State, error) {
+	info, err := os.Stat(d.path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if info != nil && !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "download", Path: d.path, Err: errors.New("not a regular file")}
+	}
+	if d.st, err = d.c.readable(ctx, d.url); err != nil {
+		return nil, err
+	}
+	if info != nil && !d.o.NoVerify {
+		if same, err := d.there(ctx, info.Size()); same || err != nil {
+			return d.st, err
+		}
+	}
+	part, have, stale, err := openPart(d.path, d.st, d.o.Restart)
+	if err != nil {
+		return nil, err
+	}
+	defer part.Close()
+	d.part = part
+	if stale && d.o.Stale != nil {
+		d.o.Stale()
+	}
+	d.report = reporter{f: d.o.Progress, now: Progress{Size: d.st.Length, Done: have.Size()}}
+	if !d.st.ranged && !d.st.Segmented || strongTag(d.st.ETag) == "" || d.st.Length < 0 {
+		err = d.single(ctx)
+	} else {
+		d.transfer = transfer{plan: newPlan(d.c, d.st.Length), changed: make(chan struct{})}
+		d.plan.have = have
+		err = d.fetch(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := part.finish(d.o.Sync); err != nil {
+		return nil, err
+	}
+	d.report.done(d.st.Length, true)
+	return d.st, nil
+}
+
+// readable returns the state of the resource at url, which must be one that can be read as a whole.
+func (c *Client) readable(ctx context.Context, url string) (*State, error) {
+	st, err := c.Status(ctx, url)
+	switch {
+	case err != nil:
+		return nil, err
+	case !st.Complete:
+		return nil, fmt.Errorf("%w: %s has %d bytes", ErrIncomplete, url, st.Received.Size())
+	}
+	return st, nil
+}
+
+// there reports whether the file that exists, of the given size, has the content of the resource.
+func (d *download) there(ctx context.Context, size int64) (bool, error) {
+	if size != d.st.Length {
+		return false, nil
+	}
+	want, err := d.c.digest(ctx, d.st)
+	if err != nil || !want.Known() {
+		return false, err
+	}
+	f, err := os.Open(d.path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	got, err := digestOf(ctx, f, size)
+	return got == want && err == nil, err
+}
+
+// digest asks for the digest of the version st. It is not known if the server does not tell.
+func (c *Client) digest(ctx context.Context, st *State) (Digest, error) {
+	var now *State
+	err := c.retry(ctx, func() (err error) {
+		now, err = c.status(ctx, st.URL, true)
+		return err
+	})
+	if err != nil {
+		return Digest{}, err
+	}
+	if now.ETag != st.ETag {
+		return Digest{}, changed(st.URL)
+	}
+	return now.Digest, nil
+}
+
+// changed is the error for a resource that is not what it was.
+func changed(url string) error {
+	return fmt.Errorf("%w: %s; what was received of it is of no use", ErrChanged, url)
+}
+
+// single receives all with one request, from the start.
+func (d *download) single(ctx context.Context) error {
+	h := sha256.New()
+	begin := func() (io.Writer, error) {
+		h.Reset()
+		return io.MultiWriter(h, io.NewOffsetWriter(d.part, 0)), d.part.Truncate(0)
+	}
+	w, err := begin()
+	if err != nil {
+		return err
+	}
+	n, err := d.c.read(ctx, d.st, w, &d.report, begin)
+	if err != nil {
+		return err
+	}
+	d.st.Length = n
+	if d.o.NoVerify {
+		return nil
+	}
+	want, err := d.c.digest(ctx, d.st)
+	if err == nil {
+		err = d.compare(NewDigest([32]byte(h.Sum(nil))), want)
+	}
+	return err
+}
+
+// compare returns an error if the digest of what was received is not what it should be. Nothing of it counts then.
+func (d *download) compare(got, want Digest) error {
+	if !want.Known() || got == want {
+		return nil
+	}
+	return errors.Join(fmt.Errorf("%w: %s came with other bytes than its digest %s says", ErrDigest, d.url, want), d.part.forget())
+}

@@ -1,0 +1,189 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/infill-http/infill/ranges"
+)
+
+// fetch receives what is missing over several connections, and compares the whole with its digest.
+func (d *download) fetch(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var verified sync.WaitGroup
+	if !d.o.NoVerify {
+		verified.Go(func() {
+			if err := d.verify(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	stop := make(chan struct{})
+	var saved sync.WaitGroup
+	saved.Go(func() {
+		if err := d.checkpoints(stop); err != nil {
+			cancel(err)
+		}
+	})
+	err := d.work(ctx, d.c.connections(), d.fetchClaim)
+	close(stop)
+	saved.Wait()
+	if err == nil {
+		verified.Wait()
+		err = context.Cause(ctx)
+	}
+	cancel(err)
+	verified.Wait()
+	if err != nil && !errors.Is(err, ErrDigest) {
+		// What is there stays. If it cannot be noted, an earlier note holds.
+		_ = d.part.save(d.present())
+	}
+	return err
+}
+
+// present returns what is there.
+func (d *download) present() ranges.Set {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.plan.have
+}
+
+// checkpoints notes every so often what is there, until stop is closed.
+func (d *download) checkpoints(stop <-chan struct{}) error {
+	tick := time.NewTicker(cmp.Or(d.o.Checkpoint, DefaultCheckpoint))
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return nil
+		case <-tick.C:
+			if err := d.part.save(d.present()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// fetchClaim receives one segment.
+func (d *download) fetchClaim(ctx context.Context, cl claim) error {
+	n, err := d.receive(ctx, cl.Range)
+	if n > 0 {
+		got := ranges.Range{Start: cl.Start, End: cl.Start + n}
+		d.learn(ranges.NewSet(got))
+		d.report.done(d.present().Size(), false)
+	}
+	switch {
+	case err == nil:
+		d.succeeded(cl)
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !temporary(err):
+		return err
+	}
+	return d.failed(ctx, d.c, cl, err, func() error { return nil })
+}
+
+// receive writes the bytes of r to their place in the file, and returns how many are there, from the start on.
+func (d *download) receive(ctx context.Context, r ranges.Range) (n int64, err error) {
+	resp, err := d.c.do(ctx, call{method: http.MethodGet, url: d.url, header: http.Header{
+		fieldRange: {rangeField(r.Start, r.End)}, fieldIfMatch: {d.st.ETag}}})
+	if err != nil {
+		return 0, d.st.lost(err)
+	}
+	defer resp.Body.Close()
+	if err := d.st.matches(resp, r); err != nil {
+		return 0, err
+	}
+	buf := copyBuffers.Get().(*[256 << 10]byte)
+	defer copyBuffers.Put(buf)
+	for n < r.Len() {
+		m, err := resp.Body.Read(buf[:min(int64(len(buf)), r.Len()-n)])
+		if m > 0 {
+			if _, err := d.part.WriteAt(buf[:m], r.Start+n); err != nil {
+				return n, err
+			}
+			n += int64(m)
+			d.report.moved(m)
+		}
+		if err == io.EOF && n < r.Len() {
+			err = lostError(resp.Request, io.ErrUnexpectedEOF)
+		}
+		if err != nil && err != io.EOF {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// matches returns an error unless resp has the bytes of r, which is not all of st, of the version st.
+func (st *State) matches(resp *http.Response, r ranges.Range) error {
+	if tag := resp.Header.Get(fieldETag); tag != "" && tag != st.ETag {
+		return changed(st.URL)
+	}
+	if resp.StatusCode == http.StatusOK && r.Start == 0 && (r.End == st.Length || st.Length < 0) {
+		if n := resp.ContentLength; n >= 0 && st.Length >= 0 && n != st.Length {
+			return fmt.Errorf("%w: %s has %d bytes, and sends %d", ErrServer, st.URL, st.Length, n)
+		}
+		return nil
+	}
+	if resp.StatusCode != http.StatusPartialContent {
+		return fmt.Errorf("%w: GET %s: %d in the place of the range that was asked for", ErrServer, st.URL, resp.StatusCode)
+	}
+	got, err := ranges.ParseContentRange(resp.Header.Get(fieldContentRange))
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: GET %s: %w", ErrServer, st.URL, err)
+	case got.Range != r || got.Length >= 0 && got.Length != st.Length:
+		return fmt.Errorf("%w: GET %s: %q in the place of bytes %d to %d of %d", ErrServer, st.URL, got, r.Start, r.End-1, st.Length)
+	case resp.ContentLength >= 0 && resp.ContentLength != r.Len():
+		return fmt.Errorf("%w: GET %s: %d bytes in the place of %d", ErrServer, st.URL, resp.ContentLength, r.Len())
+	}
+	return nil
+}
+
+// lost turns an error response that means that the version st is gone into one that says so.
+func (st *State) lost(err error) error {
+	switch statusOf(err) {
+	case http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable:
+		return changed(st.URL)
+	case http.StatusNotFound, http.StatusGone:
+		return fmt.Errorf("%w: %s was removed while it was downloaded", ErrChanged, st.URL)
+	}
+	return err
+}
+
+// verify hashes what is there from the start on, as it comes, and compares the digest of all of it.
+func (d *download) verify(ctx context.Context) error {
+	want, err := d.c.digest(ctx, d.st)
+	if err != nil || !want.Known() {
+		return err
+	}
+	h := sha256.New()
+	for off := int64(0); off < d.st.Length; {
+		d.mu.Lock()
+		end, changed := d.plan.have.Prefix(), d.changed
+		d.mu.Unlock()
+		if end == off {
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			continue
+		}
+		if err := hashSection(ctx, h, d.part, off, end-off); err != nil {
+			return err
+		}
+		off = end
+	}
+	return d.compare(NewDigest([32]byte(h.Sum(nil))), want)
+}

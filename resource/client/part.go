@@ -1,0 +1,164 @@
+package client
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/infill-http/infill/ranges"
+)
+
+// A partFile is a download that is not whole: a sparse file, and a sidecar that says what of it is there. The sidecar
+// never names bytes that a loss of power could take away: the data is synced before it is replaced, in one step.
+type partFile struct {
+	*os.File
+	path    string // of the finished file
+	sidecar sidecar
+}
+
+// The suffixes of the two files.
+const (
+	partSuffix    = ".part"
+	sidecarSuffix = ".part.json"
+)
+
+// A sidecar says what a part file has. All ranges are half-open and ascending.
+type sidecar struct {
+	URL    string     `json:"url"`
+	ETag   string     `json:"etag"`
+	Length int64      `json:"length"`
+	Ranges [][2]int64 `json:"ranges"`
+}
+
+// set returns the ranges of s, which must be inside of its length.
+func (s *sidecar) set() (ranges.Set, error) {
+	var set ranges.Set
+	for _, r := range s.Ranges {
+		if r[0] < 0 || r[1] <= r[0] || r[1] > s.Length {
+			return set, fmt.Errorf("range %d of %d bytes", r, s.Length)
+		}
+		set.Add(ranges.Range{Start: r[0], End: r[1]})
+	}
+	return set, nil
+}
+
+// openPart opens the part file for path, for this process alone, and returns what it has of the version st. What is of
+// another version is thrown away; stale says so.
+func openPart(path string, st *State, restart bool) (p *partFile, have ranges.Set, stale bool, err error) {
+	f, err := os.OpenFile(path+partSuffix, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, have, false, err
+	}
+	p = &partFile{File: f, path: path, sidecar: sidecar{URL: st.URL, ETag: strongTag(st.ETag), Length: st.Length}}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	if err := lockFile(f); err != nil {
+		return nil, have, false, fmt.Errorf("%s: another process is downloading to it: %w", f.Name(), err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, have, false, err
+	}
+	var old sidecar
+	text, err := os.ReadFile(path + sidecarSuffix)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		stale = info.Size() > 0
+	case err != nil:
+		return nil, have, false, err
+	default:
+		if err := json.Unmarshal(text, &old); err != nil || old.ETag != p.sidecar.ETag || old.ETag == "" || old.Length != st.Length || info.Size() != st.Length || restart {
+			stale = true
+			break
+		}
+		if have, err = old.set(); err != nil {
+			have, stale = ranges.Set{}, true
+		}
+	}
+	if have.Empty() {
+		// First the sidecar, or else it would be about what comes into the file now.
+		if err := p.forget(); err != nil {
+			return nil, have, false, err
+		}
+		if err := f.Truncate(0); err != nil {
+			return nil, have, false, err
+		}
+		if st.Length >= 0 {
+			if err := f.Truncate(st.Length); err != nil {
+				return nil, have, false, err
+			}
+		}
+	}
+	return p, have, stale && !restart, nil
+}
+
+// save notes that the bytes in have are there.
+func (p *partFile) save(have ranges.Set) error {
+	if err := syncData(p.File); err != nil {
+		return err
+	}
+	p.sidecar.Ranges = p.sidecar.Ranges[:0]
+	for r := range have.All() {
+		p.sidecar.Ranges = append(p.sidecar.Ranges, [2]int64{r.Start, r.End})
+	}
+	text, err := json.Marshal(p.sidecar)
+	if err != nil {
+		return err
+	}
+	name := p.path + sidecarSuffix
+	if err := writeSynced(name+".new", append(text, '\n')); err != nil {
+		return err
+	}
+	return os.Rename(name+".new", name)
+}
+
+// writeSynced writes a file and makes its content durable.
+func writeSynced(name string, text []byte) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// forget removes the sidecar, so that nothing counts as there.
+func (p *partFile) forget() error {
+	err := os.Remove(p.path + sidecarSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// finish gives the file its name. With durable set, it has it after a loss of power too.
+func (p *partFile) finish(durable bool) error {
+	if durable {
+		if err := p.Sync(); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(p.Name(), p.path); err != nil {
+		return err
+	}
+	if err := p.forget(); err != nil {
+		return err
+	}
+	if !durable {
+		return nil
+	}
+	dir, err := os.Open(filepath.Dir(p.path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
