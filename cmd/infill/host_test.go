@@ -78,8 +78,8 @@ func dial(t *testing.T, addr string) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// client returns a client that has connections of its own to addr, whatever the URL, with HTTP/2 or HTTP/1.1.
-func client(t *testing.T, addr string, http2 bool) *http.Client {
+// clientTo returns a client that has connections of its own to addr, whatever the URL, with HTTP/2 or HTTP/1.1.
+func clientTo(t *testing.T, addr string, http2 bool) *http.Client {
 	t.Helper()
 	var protocols http.Protocols
 	protocols.SetHTTP1(!http2)

@@ -18,12 +18,13 @@ var layers = map[string][]string{
 	"store":                  {"ranges", "github.com/cockroachdb/pebble/v2", "golang.org/x"},
 	"resource/internal/pace": {},
 	"resource":               {"byteranges", "store", "ranges", "resource/internal/pace", "github.com/klauspost/compress", "github.com/dunglas/httpsfv"},
+	"resource/client":        {"byteranges", "ranges", "github.com/dunglas/httpsfv"},
 	"resource/server":        {"resource/internal/pace", "golang.org/x"},
 	"spec":                   {},
 	"cmd/infill/internal/bench": {"byteranges", "github.com/dustin/go-humanize",
 		"github.com/HdrHistogram/hdrhistogram-go", "github.com/aws/aws-sdk-go-v2"},
-	"cmd/infill": {"resource", "resource/server", "byteranges", "store", "cmd/infill/internal/bench",
-		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/dustin/go-humanize"},
+	"cmd/infill": {"resource", "resource/server", "resource/client", "byteranges", "ranges", "store", "cmd/infill/internal/bench",
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/dustin/go-humanize", "github.com/vbauerster/mpb/v8"},
 }
 
 // tests says what tests may import in addition. They may also use all packages of
@@ -72,8 +73,8 @@ func TestLayering(t *testing.T) {
 // local returns the path of a package of this module inside it, others as they are.
 func local(pkg string) string { return strings.TrimPrefix(pkg, module+"/") }
 
-// below returns the packages of this module that pkg may reach. The tests of spec and
-// of the load generator run the whole server.
+// below returns the packages of this module that pkg may reach. The tests of spec, of
+// the client and of the load generator run the whole server.
 func below(pkg string) []string {
 	var list []string
 	for _, imp := range layers[pkg] {
@@ -84,7 +85,7 @@ func below(pkg string) []string {
 	switch pkg {
 	case "spec":
 		list = append(below("cmd/infill"), list...)
-	case "cmd/infill/internal/bench":
+	case "cmd/infill/internal/bench", "resource/client":
 		list = append(append(below("resource"), "resource", "resource/server"), list...)
 	}
 	return list

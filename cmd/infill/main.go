@@ -95,7 +95,8 @@ func rootCommand() *cobra.Command {
 		return &usageError{cmd.CommandPath(), err}
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(), checkCommand(), benchCommand(), versionCommand())
+	root.AddCommand(putCommand(), getCommand(), statusCommand(), listCommand(), moveCommand(), copyCommand(), removeCommand(),
+		serveCommand(), checkCommand(), benchCommand(), versionCommand())
 	return root
 }
 

@@ -59,7 +59,7 @@ func (d *stalledDisk) stall() func() {
 // uploads sends streamCount requests over one connection. Each has the content that content returns for it.
 func (h *host) uploads(content func(i int) io.Reader, n int64, fields ...string) (status []int, wait func()) {
 	h.t.Helper()
-	c := client(h.t, h.addr, true)
+	c := clientTo(h.t, h.addr, true)
 	c.Timeout = 0 // it may be long until all of them are through
 	if res, err := c.Get("http://infill/film"); err != nil {
 		h.t.Fatal(err) // the connection and its settings are known before the uploads begin

@@ -117,7 +117,7 @@ func TestVanished(t *testing.T) {
 				}
 				req.ContentLength = 1 << 20
 				req.Header.Set("Prefer", "transaction=persist")
-				if res, err := client(t, addr, http2).Do(req); err == nil {
+				if res, err := clientTo(t, addr, http2).Do(req); err == nil {
 					res.Body.Close()
 				}
 			}()
@@ -128,7 +128,7 @@ func TestVanished(t *testing.T) {
 				info, err := h.store.Stat(t.Context(), "/up")
 				return err == nil && info.Offset > 0
 			})
-			res, err := client(t, addr, http2).Get("http://infill/film")
+			res, err := clientTo(t, addr, http2).Get("http://infill/film")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func TestVanished(t *testing.T) {
 			if _, err := io.ReadFull(res.Body, make([]byte, 1<<10)); err != nil {
 				t.Fatal(err)
 			}
-			idle, err := client(t, addr, http2).Head("http://infill/film")
+			idle, err := clientTo(t, addr, http2).Head("http://infill/film")
 			if err != nil {
 				t.Fatal(err)
 			}

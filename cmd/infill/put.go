@@ -1,0 +1,298 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"github.com/infill-http/infill/resource/client"
+)
+
+const putHelp = `Upload files, directories with all files below them, or standard input (-).
+
+A URL that ends in a slash is a collection, and gets the files under their names:
+infill put a.iso http://host/images/ makes http://host/images/a.iso. Any other URL
+is the name of the one file, or takes the place of the name of the one directory.
+
+Only what is missing is sent, over several connections. After an interruption of
+any kind, the same command goes on; several of them, on several machines, share
+the work if they are given the same file and URL. A resource that exists with
+other content is replaced when all of the new content is there.
+
+Each segment has a digest. The digest of the whole file is compared at the end
+with --digest always, or if the upload was shared or interrupted, or if the
+network is slow enough for it to cost no time. Otherwise a file that was modified
+while it was sent is found by its time of modification.
+` + exitHelp
+
+const putExamples = `  infill put big.iso http://host:8080/images/
+  infill put big.iso http://host:8080/images/new-name.iso
+  infill put photos notes.txt http://host:8080/backup/
+  tar -c . | infill put - http://host:8080/backup/home.tar
+  infill put --json --quiet *.log http://host:8080/logs/ | jq .sha-256`
+
+// putOptions are the flags of the put command.
+type putOptions struct {
+	clientOptions
+	upload    client.UploadOptions
+	mediaType string
+	whole     string
+	segments  string
+	noClobber bool
+}
+
+func putCommand() *cobra.Command {
+	var o putOptions
+	cmd := clientCommand(&cobra.Command{
+		Use:     "put FILE... URL",
+		Short:   "Upload files, directories or standard input",
+		Long:    putHelp,
+		Example: putExamples,
+		Args:    cobra.MinimumNArgs(2),
+	}, &o.clientOptions, func(ctx context.Context, cmd *cobra.Command, args []string) error {
+		return o.run(ctx, cmd, args)
+	})
+	flags := cmd.Flags()
+	flags.BoolVarP(&o.noClobber, "no-clobber", "n", false, "do not replace a resource that exists")
+	flags.BoolVar(&o.upload.Restart, "restart", false, "throw away what an earlier upload has left, and begin anew")
+	flags.StringVar(&o.mediaType, "type", "", "media `type` of the resource; default: by the name of the file")
+	flags.Var(newChoice(&o.whole, "auto", "always", "never"), "digest", "when the digest of the whole file is computed and compared")
+	flags.Var(newChoice(&o.segments, "crc32c", "sha-256", "none"), "segment-digest", "digest of each segment")
+	o.register(flags, true)
+	return cmd
+}
+
+// A source is one file to upload.
+type source struct {
+	path string // "-" is standard input
+	name string // to show
+	url  *url.URL
+	size int64 // -1 if it is not known
+}
+
+// run uploads the files args, of which the last one is the URL.
+func (o *putOptions) run(ctx context.Context, cmd *cobra.Command, args []string) error {
+	files, to := args[:len(args)-1], args[len(args)-1]
+	at, err := parseURL(to)
+	if err != nil {
+		return &usageError{cmd.CommandPath(), err}
+	}
+	if len(files) > 1 && !isCollection(at) {
+		return &usageError{cmd.CommandPath(), fmt.Errorf("%s is to get %d files, and does not end in a slash", to, len(files))}
+	}
+	for _, f := range files {
+		if f == "-" && isCollection(at) {
+			return &usageError{cmd.CommandPath(), fmt.Errorf("standard input has no name; %s needs one", to)}
+		}
+	}
+	o.upload.Replace = !o.noClobber
+	o.upload.Whole, o.upload.Segments = client.Whole(o.whole), client.Algorithm(o.segments)
+	many := len(files) > 1
+	if info, err := os.Stat(files[0]); err == nil && info.IsDir() {
+		many = true
+	}
+	d := newDisplay(&o.clientOptions, cmd.OutOrStdout(), cmd.ErrOrStderr(), many)
+	o.Retry.Notify = d.retrying
+	p := &putting{o: o, d: d, stdin: cmd.InOrStdin(), many: many, slots: make(chan struct{}, o.Connections)}
+	err = p.all(ctx, files, at)
+	d.close()
+	return err
+}
+
+// A putting is the upload of all files of a command. Small files go over one connection each, several at a time; large
+// ones go one after the other.
+type putting struct {
+	o     *putOptions
+	d     *display
+	stdin io.Reader
+	many  bool
+	slots chan struct{} // one for each small file in flight
+	large sync.Mutex    // held while a large file is sent
+	wg    sync.WaitGroup
+
+	mu     sync.Mutex
+	failed int
+	worst  error // the error of the first file that failed
+}
+
+// smallFile is the size up to which files are sent several at a time.
+const smallFile = 8 << 20
+
+// all uploads all files. A file that fails does not keep the others from being sent.
+func (p *putting) all(ctx context.Context, files []string, at *url.URL) error {
+	for _, f := range files {
+		p.walk(ctx, f, at)
+	}
+	p.wg.Wait()
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("interrupted")
+	case p.failed > 1:
+		return fmt.Errorf("%d files failed; the first: %w", p.failed, p.worst)
+	}
+	return p.worst
+}
+
+// walk uploads a file, or all files of a directory.
+func (p *putting) walk(ctx context.Context, name string, at *url.URL) {
+	if name == "-" {
+		p.begin(ctx, source{path: name, name: "standard input", url: at, size: -1})
+		return
+	}
+	if isCollection(at) {
+		abs, err := filepath.Abs(name)
+		if err != nil {
+			p.fail(ctx, source{path: name, url: at}, err)
+			return
+		}
+		at = child(at, filepath.Base(abs))
+	}
+	err := filepath.WalkDir(resolve(name), func(path string, e fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		src := source{path: path, name: filepath.Base(path), url: at}
+		if rel, rerr := filepath.Rel(resolve(name), path); rerr == nil && rel != "." {
+			for part := range strings.SplitSeq(filepath.ToSlash(rel), "/") {
+				src.url = child(src.url, part)
+			}
+		}
+		if err != nil {
+			p.fail(ctx, src, err)
+			return nil
+		}
+		if e.IsDir() {
+			return nil
+		}
+		info, err := os.Stat(path) // what a link leads to
+		switch {
+		case err != nil:
+			p.fail(ctx, src, err)
+		case info.IsDir():
+			p.d.message("%s: left out, a link to a directory", path)
+		case info.Mode().IsRegular():
+			src.size = info.Size()
+			p.begin(ctx, src)
+		case path == name && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0:
+			src.size = -1
+			p.begin(ctx, src)
+		default:
+			p.d.message("%s: left out, not a regular file", path)
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		p.fail(ctx, source{path: name, url: at}, err)
+	}
+}
+
+// resolve returns what the link name leads to: what is named on the command line is meant.
+func resolve(name string) string {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		return real
+	}
+	return name
+}
+
+// begin uploads src, or waits until it can and goes on in the background.
+func (p *putting) begin(ctx context.Context, src source) {
+	if !p.many || src.size < 0 {
+		p.put(ctx, src, p.o.Connections)
+		return
+	}
+	if src.size > smallFile {
+		p.large.Lock()
+		p.wg.Go(func() {
+			defer p.large.Unlock()
+			p.put(ctx, src, p.o.Connections)
+		})
+		return
+	}
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	p.wg.Go(func() {
+		defer func() { <-p.slots }()
+		p.put(ctx, src, 1)
+	})
+}
+
+// put uploads src and shows the result.
+func (p *putting) put(ctx context.Context, src source, connections int) {
+	j := p.d.start("put", src.path, src.url.String(), src.name, src.size)
+	c := p.o.Client
+	c.Connections = connections
+	st, err := p.send(ctx, &c, j, src)
+	status := 0
+	if err != nil {
+		status = exitStatus(ctx, err)
+		p.note(ctx, src, err)
+	}
+	j.end(st, err, status)
+}
+
+// send uploads src.
+func (p *putting) send(ctx context.Context, c *client.Client, j *job, src source) (*client.State, error) {
+	o := p.o.upload
+	o.Progress = j.update
+	if o.Type = p.o.mediaType; o.Type == "" {
+		o.Type = mime.TypeByExtension(filepath.Ext(src.url.Path))
+	}
+	if src.size < 0 {
+		r := p.stdin
+		if src.path != "-" {
+			f, err := os.Open(src.path)
+			if err != nil {
+				return nil, err
+			}
+			defer f.Close()
+			r = f
+		}
+		return c.UploadStream(ctx, src.url.String(), r, &client.StreamOptions{Type: o.Type, Whole: o.Whole, Segments: o.Segments,
+			Replace: o.Replace, Restart: o.Restart, Progress: o.Progress})
+	}
+	f, err := os.Open(src.path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return c.Upload(ctx, src.url.String(), f, src.size, &o)
+}
+
+// fail notes that src could not be begun.
+func (p *putting) fail(ctx context.Context, src source, err error) {
+	p.note(ctx, src, err)
+	if p.d.json {
+		p.d.print(result{Command: "put", From: src.path, To: src.url.String(), Error: err.Error(), Status: exitStatus(ctx, err)})
+	}
+}
+
+// note counts a failure. The first one is what the command ends with; the others are shown.
+func (p *putting) note(ctx context.Context, src source, err error) {
+	var path *fs.PathError
+	if !errors.As(err, &path) {
+		err = fmt.Errorf("%s: %w", src.path, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failed++
+	if p.worst == nil {
+		p.worst = err
+		return
+	}
+	if ctx.Err() == nil {
+		p.d.message("infill: %v", err)
+	}
+}
