@@ -217,7 +217,7 @@ func (u *upload) finish(ctx context.Context) (*State, error) {
 		missing := ranges.NewSet(u.plan.all()).Subtract(st.Received)
 		if !missing.Empty() {
 			u.mu.Lock()
-			u.plan.have, u.plan.cursor, u.ended = st.Received, 0, false
+			u.plan.have, u.plan.cursor, u.ended = st.Received, -1, false
 			u.mu.Unlock()
 			return nil, nil
 		}

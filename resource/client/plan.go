@@ -48,7 +48,7 @@ type plan struct {
 }
 
 func newPlan(c *Client, size int64) plan {
-	return plan{size: size, workers: int64(c.connections()), least: c.minSegment(), most: c.maxSegment(), segment: c.firstSegment(), random: c.random}
+	return plan{size: size, workers: int64(c.connections()), least: c.minSegment(), most: c.maxSegment(), segment: c.firstSegment(), cursor: -1, random: c.random}
 }
 
 // all returns the range of the whole transfer.
@@ -69,7 +69,7 @@ func (p *plan) next() (ranges.Range, bool) {
 		return ranges.Range{}, false
 	}
 	var gap ranges.Range
-	for gap = range taken.Gaps(ranges.Range{Start: p.cursor, End: p.size}) {
+	for gap = range taken.Gaps(ranges.Range{Start: max(0, p.cursor), End: p.size}) {
 		break
 	}
 	if gap.Empty() || gap.Start != p.cursor || p.ordered {

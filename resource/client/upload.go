@@ -276,7 +276,7 @@ func (u *upload) whole(ctx context.Context) (*State, error) {
 // join prepares going on with the incomplete resource in st.
 func (u *upload) join(st *State) error {
 	switch {
-	case st.Length >= 0 && st.Length != u.size:
+	case st.Segmented && st.Length >= 0 && st.Length != u.size:
 		return fmt.Errorf("%w: %s is being filled up to %d bytes, the source has %d", ErrConflict, u.url, st.Length, u.size)
 	case st.Received.Bounds().End > u.size:
 		return fmt.Errorf("%w: %s has %d bytes already, the source %d", ErrConflict, u.url, st.Received.Bounds().End, u.size)
@@ -366,7 +366,7 @@ func (u *upload) right(st *State) error {
 	switch {
 	case !st.Complete:
 		return fmt.Errorf("%w: %s is not complete after a PUT", ErrServer, u.url)
-	case st.Length != u.size:
+	case st.Length >= 0 && st.Length != u.size:
 		return fmt.Errorf("%w: %s has %d bytes, %d were sent", ErrServer, u.url, st.Length, u.size)
 	case st.Digest.Known() && u.digest.Known() && st.Digest != u.digest:
 		return fmt.Errorf("%w: %s is complete, and has other bytes than the source: the source changed while it was sent, or someone else wrote there",
