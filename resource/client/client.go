@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -53,9 +52,6 @@ type Client struct {
 	seed  func(n int64) int64                        // nil: rand.Int64N; set by tests
 }
 
-// connBuffer is how many bytes a connection of the default client writes and reads at once.
-const connBuffer = 256 << 10
-
 // defaultHTTP is the default of Client.HTTP.
 var defaultHTTP = sync.OnceValue(func() *http.Client {
 	var protocols http.Protocols
@@ -79,18 +75,6 @@ var defaultHTTP = sync.OnceValue(func() *http.Client {
 		ReadBufferSize:      64 << 10,
 	}}
 })
-
-// A wideConn copies what is sent through buffers that are larger than those of package io: fewer system calls.
-type wideConn struct{ net.Conn }
-
-var wideBuffers = sync.Pool{New: func() any { return new([connBuffer]byte) }}
-
-// ReadFrom implements io.ReaderFrom.
-func (c wideConn) ReadFrom(r io.Reader) (n int64, err error) {
-	buf := wideBuffers.Get().(*[connBuffer]byte)
-	defer wideBuffers.Put(buf)
-	return io.CopyBuffer(struct{ io.Writer }{c.Conn}, struct{ io.Reader }{r}, buf[:])
-}
 
 // http returns the HTTP client to use. It follows no redirect that would change the method: net/http makes GET of what
 // is not GET or HEAD with 301, 302 and 303, and the answer to that would be taken for success.

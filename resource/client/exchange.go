@@ -42,7 +42,7 @@ func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
 	if r.body != nil {
 		body := func() io.ReadCloser {
 			source = &sourceReader{r: r.body()}
-			return &watchedBody{Reader: source, w: w, idle: c.stallTimeout(), end: c.responseTimeout(), left: r.size, moved: r.sent}
+			return &watchedBody{source: source, w: w, idle: c.stallTimeout(), end: c.responseTimeout(), left: r.size, moved: r.sent}
 		}
 		req.ContentLength = r.size
 		req.GetBody = func() (io.ReadCloser, error) { return body(), nil }
@@ -108,7 +108,7 @@ func (w *watchdog) stop() { w.timer.Stop() }
 
 // A watchedBody is the content of a request. Each read of it shows that the connection takes what is sent.
 type watchedBody struct {
-	io.Reader
+	source    *sourceReader
 	w         *watchdog
 	idle, end time.Duration
 	left      int64 // bytes to come, if at least 0
@@ -116,19 +116,22 @@ type watchedBody struct {
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
+	n, err := b.source.Read(p)
+	b.took(n, err != nil)
+	return n, err
+}
+
+// took notes that the connection took n bytes, and if those were the last ones.
+func (b *watchedBody) took(n int, end bool) {
 	b.left -= int64(n)
-	if b.w.timer != nil {
-		if err != nil || b.left == 0 {
-			b.w.timer.Reset(b.end)
-		} else {
-			b.w.timer.Reset(b.idle)
-		}
+	if end || b.left == 0 {
+		b.w.reset(b.end)
+	} else {
+		b.w.reset(b.idle)
 	}
 	if n > 0 && b.moved != nil {
 		b.moved(n)
 	}
-	return n, err
 }
 
 func (b *watchedBody) Close() error { return nil }

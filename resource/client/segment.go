@@ -60,17 +60,27 @@ func (c *Client) send(ctx context.Context, p patch) (*State, error) {
 	}
 	resp, err := c.exchange(ctx, call{
 		method: http.MethodPatch, url: p.url, header: hd, size: int64(len(p.head)) + p.r.Len(), sent: p.moved,
-		body: func() io.Reader {
-			if p.r.Empty() {
-				return bytes.NewReader(p.head)
-			}
-			return io.MultiReader(bytes.NewReader(p.head), &sectionReader{p.src, p.r.Start, p.r.Len()})
-		},
+		body: func() io.Reader { return &document{p.head, sectionReader{p.src, p.r.Start, p.r.Len()}} },
 	})
 	if err != nil {
 		return nil, err
 	}
 	return newState(p.url, resp)
+}
+
+// A document is the content of a request that has one part.
+type document struct {
+	head []byte
+	sectionReader
+}
+
+func (d *document) Read(p []byte) (int, error) {
+	if len(d.head) > 0 {
+		n := copy(p, d.head)
+		d.head = d.head[n:]
+		return n, nil
+	}
+	return d.sectionReader.Read(p)
 }
 
 // stateOf returns the state that an error response tells, or nil.
