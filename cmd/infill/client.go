@@ -187,7 +187,7 @@ func advice(ctx context.Context, err error) string {
 		return "; what was sent stays. Once the server was repaired, the same command goes on"
 	case errors.Is(err, client.ErrForbidden):
 		return "; --header can give what the server asks for"
-	case errors.Is(err, client.ErrUnsupported):
+	case errors.Is(err, client.ErrUnsupported), errors.Is(err, client.ErrServer):
 		return "; is it the URL of an infill server, or of one with PUT?"
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return ""

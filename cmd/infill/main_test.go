@@ -11,7 +11,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"infill": main, "idlers": idlers})
+	testscript.Main(m, map[string]func(){"infill": main, "idlers": idlers, "peak": peak})
 }
 
 // TestScript runs the scripts in testdata. They find infill in their PATH.

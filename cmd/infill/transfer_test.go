@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"flag"
-	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -252,19 +249,3 @@ func TestGetInterrupted(t *testing.T) {
 		}
 	}
 }
-
-// jsonLines decodes lines of JSON objects.
-func jsonLines(t *testing.T, text string) (list []map[string]any) {
-	t.Helper()
-	for line := range strings.Lines(text) {
-		var m map[string]any
-		if err := json.Unmarshal([]byte(line), &m); err != nil {
-			t.Fatalf("%v: %q", err, line)
-		}
-		list = append(list, m)
-	}
-	return list
-}
-
-var _ = fmt.Sprint
-var _ net.Conn

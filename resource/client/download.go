@@ -96,7 +96,8 @@ func (d *download) run(ctx context.Context) (*State, error) {
 		err = d.single(ctx)
 	} else {
 		d.transfer = transfer{plan: newPlan(d.c, d.st.Length), changed: make(chan struct{})}
-		d.plan.have = have
+		d.plan.have, d.plan.fast = have, fastFetch
+		d.plan.segment = max(d.plan.least, d.plan.segment/4)
 		err = d.fetch(ctx)
 	}
 	if err != nil {

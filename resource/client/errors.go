@@ -60,6 +60,8 @@ func (e *Error) Error() string {
 	switch {
 	case e.Err != nil:
 		what = e.Err.Error()
+	case e.Status/100 == 3 && e.Header.Get(fieldLocation) != "":
+		what += ", to " + e.Header.Get(fieldLocation)
 	case e.Problem != nil && e.Detail != "":
 		what += ": " + e.Detail
 	case e.Problem != nil && e.Title != "":

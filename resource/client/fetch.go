@@ -74,7 +74,7 @@ func (d *download) checkpoints(stop <-chan struct{}) error {
 
 // fetchClaim receives one segment.
 func (d *download) fetchClaim(ctx context.Context, cl claim) error {
-	n, err := d.receive(ctx, cl.Range)
+	n, err := d.receive(ctx, &cl)
 	if n > 0 {
 		got := ranges.Range{Start: cl.Start, End: cl.Start + n}
 		d.learn(ranges.NewSet(got))
@@ -92,14 +92,16 @@ func (d *download) fetchClaim(ctx context.Context, cl claim) error {
 	return d.failed(ctx, d.c, cl, err, func() error { return nil })
 }
 
-// receive writes the bytes of r to their place in the file, and returns how many are there, from the start on.
-func (d *download) receive(ctx context.Context, r ranges.Range) (n int64, err error) {
+// receive writes the bytes of cl to their place in the file, and returns how many are there, from the start on.
+func (d *download) receive(ctx context.Context, cl *claim) (n int64, err error) {
+	r := cl.Range
 	resp, err := d.c.do(ctx, call{method: http.MethodGet, url: d.url, header: http.Header{
 		fieldRange: {rangeField(r.Start, r.End)}, fieldIfMatch: {d.st.ETag}}})
 	if err != nil {
 		return 0, d.st.lost(err)
 	}
 	defer resp.Body.Close()
+	cl.latency = time.Since(cl.begun)
 	if err := d.st.matches(resp, r); err != nil {
 		return 0, err
 	}

@@ -211,6 +211,15 @@ func (u *upload) finish(ctx context.Context) (*State, error) {
 			return nil, u.gone()
 		case err != nil:
 			return nil, err
+		case st.Complete && st.Segmented && u.final == nil && st.Length != u.size:
+			return nil, fmt.Errorf("%w: %s was completed by someone else, with %d bytes", ErrChanged, u.url, st.Length)
+		case st.Complete && st.Segmented && u.final == nil && !digest.Known():
+			// Nobody told this client that its bytes are those that were completed.
+			if digest, err = digestOf(ctx, u.src, u.size); err != nil {
+				return nil, err
+			}
+			u.digest = digest
+			continue
 		case st.Complete && (st.Segmented || st.Length == u.size):
 			return st, u.right(st)
 		}

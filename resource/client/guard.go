@@ -87,8 +87,11 @@ func (u *upload) awaitRest(ctx context.Context) (hash bool, err error) {
 	defer timer.Stop()
 	for {
 		u.mu.Lock()
-		rest, changed := u.plan.missing()-u.plan.held.Len(), u.changed
+		rest, changed, ended := u.plan.missing()-u.plan.held.Len(), u.changed, u.ended
 		u.mu.Unlock()
+		if ended {
+			return true, nil // by someone else, who need not have had the same bytes
+		}
 		select {
 		case <-u.need:
 			return true, nil

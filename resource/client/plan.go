@@ -10,8 +10,10 @@ const (
 	// align is what positions inside a file are rounded to, so that servers get whole blocks.
 	align = 64 << 10
 
-	// fastSegment and slowSegment are the times outside of which the size of segments changes.
+	// Segments that take less than fastSegment, or fastFetch, grow, and those that take more than slowSegment shrink. What
+	// is fetched is hashed in order, so it should not come from too far apart; and a request for it costs no commit.
 	fastSegment = time.Second
+	fastFetch   = 50 * time.Millisecond
 	slowSegment = 4 * time.Second
 )
 
@@ -44,11 +46,13 @@ type plan struct {
 	shared  bool                // others work on the same
 	quiet   int64               // segments since there was a sign of others
 	ordered bool                // one segment at a time, in order
+	fast    time.Duration       // segments that take less grow
 	random  func(n int64) int64 // returns a number from 0 to n-1
 }
 
 func newPlan(c *Client, size int64) plan {
-	return plan{size: size, workers: int64(c.connections()), least: c.minSegment(), most: c.maxSegment(), segment: c.firstSegment(), cursor: -1, random: c.random}
+	return plan{size: size, workers: int64(c.connections()), least: c.minSegment(), most: c.maxSegment(), segment: c.firstSegment(), cursor: -1,
+		fast: fastSegment, random: c.random}
 }
 
 // all returns the range of the whole transfer.
@@ -134,7 +138,7 @@ func (p *plan) done(r ranges.Range, took time.Duration) {
 		p.shared = false
 	}
 	switch {
-	case took < fastSegment && r.Len() >= p.segment/2:
+	case took < p.fast && r.Len() >= p.segment/2:
 		p.segment = min(p.most, 2*p.segment)
 	case took > slowSegment:
 		p.segment = max(p.least, p.segment/2)

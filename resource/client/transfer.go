@@ -24,8 +24,9 @@ type transfer struct {
 // A claim is work that one connection has to do.
 type claim struct {
 	ranges.Range
-	epoch int
-	begun time.Time
+	epoch   int
+	begun   time.Time
+	latency time.Duration // until the first byte of the response; 0 if that is not known
 }
 
 // wake lets those that wait look again. The mutex is held.
@@ -44,7 +45,7 @@ func (t *transfer) claim(ctx context.Context) (claim, bool) {
 		}
 		if !t.paused {
 			if r, ok := t.plan.next(); ok {
-				cl := claim{r, t.epoch, time.Now()}
+				cl := claim{Range: r, epoch: t.epoch, begun: time.Now()}
 				t.mu.Unlock()
 				return cl, true
 			}
@@ -90,7 +91,11 @@ func (t *transfer) work(ctx context.Context, n int, f func(context.Context, clai
 func (t *transfer) succeeded(cl claim) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.plan.done(cl.Range, time.Since(cl.begun))
+	took := time.Since(cl.begun)
+	if t.plan.fast == fastFetch && cl.latency > took/10 {
+		took = 0 // it waited more than it received
+	}
+	t.plan.done(cl.Range, took)
 	t.failures = 0
 	t.wake()
 }

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// These benchmarks compare the commands with curl, which is the bare side, for the same file and server. The server is a
+// process of its own. What was uploaded is deleted in the time of both.
+//
+//	go test ./cmd/infill -run '^$' -bench Client -benchtime 5x
+
+// A farNetwork has a round-trip time of 50 ms, and connections whose window lets 2 MiB through in a second.
+const (
+	farRTT    = 50 * time.Millisecond
+	farWindow = 104 << 10
+	farSize   = 24 << 20
+)
+
+// command returns a function that runs a command and fails if it does.
+func command(name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	if name == "infill" {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		cmd.Path, cmd.Err = self, nil
+	}
+	var out bytes.Buffer
+	cmd.Stderr = &out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, out.String())
+	}
+	return nil
+}
+
+// benchPut uploads a file of n bytes to the server at the address that via returns for that of the real one.
+func benchPut(b *testing.B, n int64, via func(addr string) string) {
+	file := randomFile(b, 1, n)
+	srv := startServe(b)
+	url := "http://" + via(srv.addr)
+	up := func(round int, name string, args ...string) error {
+		at := fmt.Sprintf("%s/%s-%d", url, name, round)
+		if err := command(name, append(args, at)...); err != nil {
+			return err
+		}
+		return send("DELETE", fmt.Sprintf("http://%s/%s-%d", srv.addr, name, round), 0, 0)
+	}
+	versus(b, n,
+		func(round int) error { return up(round, "curl", "-sSf", "-o", os.DevNull, "-T", file) },
+		func(round int) error { return up(round, "infill", "put", "-q", file) })
+}
+
+// benchGet downloads a file of n bytes.
+func benchGet(b *testing.B, n int64, via func(addr string) string) {
+	file := randomFile(b, 1, n)
+	srv := startServe(b)
+	if err := command("infill", "put", "-q", "--digest", "always", file, "http://"+srv.addr+"/f"); err != nil {
+		b.Fatal(err)
+	}
+	url := "http://" + via(srv.addr) + "/f"
+	dir := b.TempDir()
+	down := func(name string, args ...string) error {
+		if err := command(name, args...); err != nil {
+			return err
+		}
+		return os.Remove(filepath.Join(dir, name))
+	}
+	versus(b, n,
+		func(int) error { return down("curl", "-sSf", "-o", filepath.Join(dir, "curl"), url) },
+		func(int) error { return down("infill", "get", "-q", url, filepath.Join(dir, "infill")) })
+}
+
+func near(addr string) string { return addr }
+
+func far(b *testing.B) func(string) string {
+	return func(addr string) string {
+		c := startChaos(b, addr)
+		c.rtt, c.window = farRTT, farWindow
+		return c.addr
+	}
+}
+
+func BenchmarkClientPut(b *testing.B)    { benchPut(b, benchSize, near) }
+func BenchmarkClientGet(b *testing.B)    { benchGet(b, benchSize, near) }
+func BenchmarkClientPutFar(b *testing.B) { benchPut(b, farSize, far(b)) }
+func BenchmarkClientGetFar(b *testing.B) { benchGet(b, farSize, far(b)) }
