@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -70,7 +71,7 @@ func TestDownloadFaults(t *testing.T) {
 			change := gets == 10
 			w.mu.Unlock()
 			if change {
-				go w.request("PUT", "/f", string(other))
+				go w.handler.ServeHTTP(discard{http.Header{}}, httptest.NewRequest("PUT", "/f", bytes.NewReader(other)))
 			}
 		}
 		return false
