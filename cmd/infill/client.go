@@ -51,8 +51,8 @@ func (o *clientOptions) register(flags *pflag.FlagSet, transfers bool) {
 		flags.Var(newSize(&o.Segment, client.DefaultSegment), "segment", "bytes of the first segments; later ones are larger or smaller")
 		flags.Var(newSize(&o.MinSegment, client.DefaultMinSegment), "min-segment", "bytes of a segment at least")
 		flags.Var(newSize(&o.MaxSegment, client.DefaultMaxSegment), "max-segment", "bytes of a segment at most")
-		flags.DurationVar(&o.StallTimeout, "stall-timeout", client.DefaultStallTimeout, "time in which a request has to move a byte")
-		flags.DurationVar(&o.ResponseTimeout, "response-timeout", client.DefaultResponseTimeout, "time for a response, once all of the request is sent")
+		flags.DurationVar(&o.StallTimeout, "stall-timeout", client.DefaultStallTimeout, "time in which a request has to move a byte; a response may take twice that")
+		flags.DurationVar(&o.ResponseTimeout, "response-timeout", client.DefaultResponseTimeout, "time for a response before which the server may have to read all of\na resource, to verify or tell a digest")
 	}
 	flags.IntVar(&o.Retry.Attempts, "attempts", client.DefaultAttempts, "failures in a row, without progress, until it is given up")
 	flags.DurationVar(&o.Retry.MaxBackoff, "max-backoff", client.DefaultMaxBackoff, "longest pause between two attempts")
@@ -175,7 +175,7 @@ func advice(ctx context.Context, err error) string {
 		return "; with --restart, what was begun is thrown away"
 	case errors.Is(err, client.ErrSource):
 		return "; nothing was completed. Once it no longer changes, give the command again with --restart"
-	case errors.Is(err, client.ErrChanged):
+	case errors.Is(err, client.ErrChanged) && !errors.As(err, &lost): // not the condition of the command itself
 		return "; give the command again to begin anew"
 	case errors.Is(err, client.ErrIncomplete):
 		return "; infill status --watch shows when it is"

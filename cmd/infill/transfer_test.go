@@ -27,7 +27,7 @@ const (
 	mostSegment  = 1 << 20
 
 	// transferFlags make segments small enough for a short test to have many, and pauses short.
-	transferFlags = "--segment 256KiB --min-segment 64KiB --max-segment 1MiB --max-backoff 50ms --attempts 40 --stall-timeout 1s --quiet"
+	transferFlags = "--segment 256KiB --min-segment 64KiB --max-segment 1MiB --max-backoff 50ms --attempts 40 --stall-timeout 1s --response-timeout 2s --quiet"
 )
 
 // transferRand returns the source of what is random in a test, for each run.

@@ -16,7 +16,7 @@ const (
 	DefaultMinSegment      = 256 << 10
 	DefaultMaxSegment      = 64 << 20
 	DefaultStallTimeout    = 30 * time.Second
-	DefaultResponseTimeout = 5 * time.Minute
+	DefaultResponseTimeout = 30 * time.Minute
 )
 
 // A Client uploads, downloads and manages resources. The zero value is ready to use. Its fields must not be changed once
@@ -43,9 +43,9 @@ type Client struct {
 	// Retry says how often and when to try again.
 	Retry Retry
 
-	// StallTimeout is how long a request may go without a byte moving, and ResponseTimeout how long the response may
-	// take after all of the request was sent: the response that completes an upload waits until the server has verified
-	// the digest. Defaults: DefaultStallTimeout, DefaultResponseTimeout.
+	// StallTimeout is how long a request may go without a byte moving; when all of it is sent, the response may take
+	// twice as long. ResponseTimeout is how long the response to a request may take for which the server may have to read
+	// a whole resource, because it verifies or tells a digest. Defaults: DefaultStallTimeout, DefaultResponseTimeout.
 	StallTimeout, ResponseTimeout time.Duration
 
 	sleep func(context.Context, time.Duration) error // nil: sleep; set by tests

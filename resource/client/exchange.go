@@ -19,12 +19,17 @@ type call struct {
 	body   func() io.Reader // nil: no content; called for each time that the request is sent
 	size   int64            // length of the content, -1 if it is not known
 	sent   func(n int)      // called with how much of the content was handed to the connection; may be nil
+	slow   bool             // the server may have to hash all of a resource before it answers
 }
 
 // do sends the request once. A response that is no success is an *Error, and so is no response. The content of the
 // response has to be closed; a request without movement for the time that c allows is ended.
 func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
+	answer := 2 * c.stallTimeout()
+	if r.slow {
+		answer = max(answer, c.responseTimeout())
+	}
 	w := &watchdog{bark: func() { cancel(ErrStalled) }}
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url, nil)
 	if err != nil {
@@ -42,7 +47,7 @@ func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
 	if r.body != nil {
 		body := func() io.ReadCloser {
 			source = &sourceReader{r: r.body()}
-			return &watchedBody{source: source, w: w, idle: c.stallTimeout(), end: c.responseTimeout(), left: r.size, moved: r.sent}
+			return &watchedBody{source: source, w: w, idle: c.stallTimeout(), end: answer, left: r.size, moved: r.sent}
 		}
 		req.ContentLength = r.size
 		req.GetBody = func() (io.ReadCloser, error) { return body(), nil }
@@ -51,7 +56,7 @@ func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
 		}
 		w.reset(c.stallTimeout())
 	} else {
-		w.reset(c.responseTimeout())
+		w.reset(answer)
 	}
 	resp, err := c.http().Do(req)
 	if err == nil && resp.StatusCode >= 300 {

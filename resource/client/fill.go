@@ -69,7 +69,7 @@ func (u *upload) sendClaim(ctx context.Context, cl claim) error {
 		hd.Set(fieldWantReprDigest, wantSHA256)
 	}
 	st, err := u.c.send(ctx, patch{url: u.url, head: head, src: u.src, r: cl.Range, header: hd,
-		digest: u.o.Segments, moved: u.report.moved})
+		digest: u.o.Segments, moved: u.report.moved, slow: digest.Known()})
 	if err != nil {
 		return u.refused(ctx, cl, strict, err)
 	}
@@ -257,6 +257,6 @@ func (u *upload) setLength(ctx context.Context, digest Digest) error {
 	if u.segmented {
 		hd.Set(fieldIfMatch, "*")
 	}
-	_, err = u.c.send(ctx, patch{url: u.url, head: head, src: u.src, header: hd})
+	_, err = u.c.send(ctx, patch{url: u.url, head: head, src: u.src, header: hd, slow: true})
 	return err
 }

@@ -20,6 +20,7 @@ type patch struct {
 	header http.Header // of the request
 	digest Algorithm   // of the digest of the document
 	moved  func(int)
+	slow   bool // the server verifies the digest of the whole before it answers
 }
 
 // rangePart returns the head of a document for the range r of a resource of the given length, -1 if that is not known.
@@ -59,7 +60,7 @@ func (c *Client) send(ctx context.Context, p patch) (*State, error) {
 		hd.Set(fieldContentDigest, digestField(p.digest, h.Sum(nil)))
 	}
 	resp, err := c.exchange(ctx, call{
-		method: http.MethodPatch, url: p.url, header: hd, size: int64(len(p.head)) + p.r.Len(), sent: p.moved,
+		method: http.MethodPatch, url: p.url, header: hd, size: int64(len(p.head)) + p.r.Len(), sent: p.moved, slow: p.slow,
 		body: func() io.Reader { return &document{p.head, sectionReader{p.src, p.r.Start, p.r.Len()}} },
 	})
 	if err != nil {

@@ -54,7 +54,7 @@ func (c *Client) status(ctx context.Context, url string, digest bool) (*State, e
 	if digest {
 		hd.Set(fieldWantReprDigest, wantSHA256)
 	}
-	resp, err := c.exchange(ctx, call{method: http.MethodHead, url: url, header: hd})
+	resp, err := c.exchange(ctx, call{method: http.MethodHead, url: url, header: hd, slow: digest})
 	if err != nil {
 		return nil, err
 	}

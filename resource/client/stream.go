@@ -162,7 +162,7 @@ func (s *stream) put(ctx context.Context) (*State, error) {
 	if s.o.Type != "" {
 		hd.Set(fieldContentType, s.o.Type)
 	}
-	_, err := s.c.exchange(ctx, call{method: http.MethodPut, url: s.url, header: hd, size: -1, sent: s.report.moved,
+	_, err := s.c.exchange(ctx, call{method: http.MethodPut, url: s.url, header: hd, size: -1, sent: s.report.moved, slow: true,
 		body: func() io.Reader { return s.src }})
 	if err != nil {
 		return nil, err
@@ -352,7 +352,7 @@ func (s *stream) finish(ctx context.Context) (*State, error) {
 		if s.segmented {
 			hd.Set(fieldIfMatch, "*")
 		}
-		if _, err = s.c.send(ctx, patch{url: s.url, head: head, header: hd}); errors.Is(err, ErrDigest) {
+		if _, err = s.c.send(ctx, patch{url: s.url, head: head, header: hd, slow: true}); errors.Is(err, ErrDigest) {
 			return fmt.Errorf("%w: %s has all bytes and is not complete, because they are not those of the stream: it was begun with other ones", ErrDigest, s.url)
 		}
 		if err == nil {

@@ -197,7 +197,7 @@ func (u *upload) put(ctx context.Context, hd http.Header) (*State, error) {
 	if u.digest.Known() {
 		hd.Set(fieldWantReprDigest, wantSHA256)
 	}
-	r := call{method: http.MethodPut, url: u.url, header: hd, size: u.size, sent: u.report.moved,
+	r := call{method: http.MethodPut, url: u.url, header: hd, size: u.size, sent: u.report.moved, slow: true,
 		body: func() io.Reader { return &sectionReader{u.src, 0, u.size} }}
 	var st *State
 	err := u.c.retry(ctx, func() error {
