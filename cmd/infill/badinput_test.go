@@ -151,7 +151,7 @@ func TestResourceChanges(t *testing.T) {
 		t.Run("get, "+name, func(t *testing.T) {
 			tr := newTrial(t, c.do)
 			tr.run(0, "", "put", tr.file, "http://"+tr.addr+"/f")
-			tr.proxy.rtt, tr.proxy.window = 2*time.Millisecond, 64<<10 // so that not all that is left is under way then
+			tr.proxy.slow(2*time.Millisecond, 64<<10) // so that not all that is left is under way then
 			got := filepath.Join(t.TempDir(), "got")
 			tr.run(exitConflict, "the resource was changed, replaced or removed meanwhile", "get", tr.url(), got)
 			if _, err := os.Stat(got); err == nil {
@@ -166,22 +166,28 @@ func TestResourceChanges(t *testing.T) {
 
 // TestInterrupt: after SIGINT, the same command goes on.
 func TestInterrupt(t *testing.T) {
-	var client *exec.Cmd
-	tr := newTrial(t, func(tr *trial) { _ = client.Process.Signal(os.Interrupt) })
-	got := filepath.Join(t.TempDir(), "got")
-	for _, args := range [][]string{{"put", tr.file, tr.url()}, {"get", tr.url(), got}} {
-		tr.proxy.mu.Lock()
-		tr.proxy.faults = []fault{{tr.proxy.up + tr.proxy.down + transferSize/2, func(*pair) { _ = client.Process.Signal(os.Interrupt) }}}
-		tr.proxy.mu.Unlock()
-		client = infill(t.Context(), t, append(append([]string{args[0]}, strings.Fields(transferFlags)...), args[1:]...)...)
-		_ = client.Run()
-		if code := client.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(output(client), "interrupted; the same command goes on") {
-			t.Errorf("%q: exit status %d\n%s", args, code, output(client))
+	started := make(chan *exec.Cmd, 1)
+	interrupt := func(*pair) { _ = (<-started).Process.Signal(os.Interrupt) }
+	file, got := randomFile(t, 7, transferSize), filepath.Join(t.TempDir(), "got")
+	proxy := startChaos(t, startServe(t).addr, fault{transferSize / 2, interrupt}, fault{transferSize * 7 / 4, interrupt})
+	url := "http://" + proxy.addr + "/f"
+	flags := strings.Fields(transferFlags)
+	for _, args := range [][]string{{"put", file, url}, {"get", url, got}} {
+		cmd := infill(t.Context(), t, append(append(args[:1:1], flags...), args[1:]...)...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
 		}
-		tr.run(0, "", args...)
+		started <- cmd
+		_ = cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(output(cmd), "interrupted; the same command goes on") {
+			t.Errorf("%q: exit status %d\n%s", args, code, output(cmd))
+		}
+		if cmd = infill(t.Context(), t, append(append(args[:1:1], flags...), args[1:]...)...); cmd.Run() != nil {
+			t.Fatal(output(cmd))
+		}
 	}
-	sameFiles(t, tr.file, got)
-	up, down, _ := tr.proxy.totals()
+	sameFiles(t, file, got)
+	up, down, _ := proxy.totals()
 	expectSent(t, up+down, 2*transferSize, 16)
 }
 

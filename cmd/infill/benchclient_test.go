@@ -82,7 +82,7 @@ func near(addr string) string { return addr }
 func far(b *testing.B) func(string) string {
 	return func(addr string) string {
 		c := startChaos(b, addr)
-		c.rtt, c.window = farRTT, farWindow
+		c.slow(farRTT, farWindow)
 		return c.addr
 	}
 }

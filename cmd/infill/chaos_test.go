@@ -22,9 +22,7 @@ type chaos struct {
 	cut   int   // connections that were broken while they were in use
 	pairs map[*pair]bool
 
-	// rtt and window, if they are set, make each connection one with that round-trip time and window: no more than window
-	// bytes come through in a round trip.
-	rtt    time.Duration
+	rtt    time.Duration // see slow
 	window int
 
 	ended chan struct{} // closed: the test is over
@@ -72,6 +70,14 @@ func startChaos(t testing.TB, target string, faults ...fault) *chaos {
 	return c
 }
 
+// slow makes each new connection one with a round-trip time and a window: no more than window bytes come through in a round
+// trip.
+func (c *chaos) slow(rtt time.Duration, window int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rtt, c.window = rtt, window
+}
+
 // each calls f for all connections.
 func (c *chaos) each(f func(*pair)) {
 	c.mu.Lock()
@@ -110,9 +116,12 @@ func (c *chaos) serve(client *net.TCPConn) {
 func (p *pair) forward(to, from *net.TCPConn, count *int64) {
 	buf := make([]byte, 32<<10)
 	var w io.Writer = to
-	if c := p.c; c.rtt > 0 {
-		_ = from.SetReadBuffer(c.window / 2)
-		line := newDelayLine(to, c.rtt/2, c.window/2)
+	p.c.mu.Lock()
+	rtt, window := p.c.rtt, p.c.window
+	p.c.mu.Unlock()
+	if rtt > 0 {
+		_ = from.SetReadBuffer(window / 2)
+		line := newDelayLine(to, rtt/2, window/2)
 		defer line.close()
 		w = line
 	}

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/infill-http/infill/cmd/infill/internal/bench"
 )
@@ -196,7 +197,7 @@ func TestPutShared(t *testing.T) {
 		file := randomFile(t, rng.Uint64(), 2*transferSize)
 		srv := startServe(t)
 		proxy := startChaos(t, srv.addr)
-		proxy.rtt, proxy.window = 4e6, 32<<10 // 8 MiB a second for each connection
+		proxy.slow(4*time.Millisecond, 32<<10) // 8 MiB a second for each connection
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
@@ -238,7 +239,7 @@ func TestGetInterrupted(t *testing.T) {
 		faults = append(faults, fault{rng.Int64N(transferSize), func(*pair) { srv.restart() }})
 		slices.SortFunc(faults, func(a, b fault) int { return int(min(max(a.at-b.at, -1), 1)) })
 		proxy := startChaos(t, srv.addr, faults...)
-		proxy.rtt, proxy.window = 4e6, 32<<10
+		proxy.slow(4*time.Millisecond, 32<<10)
 		got := filepath.Join(t.TempDir(), "got")
 		kills := untilDone(t, client, append([]string{"get", "--checkpoint", "10ms"}, append(strings.Fields(transferFlags), "http://"+proxy.addr+"/f", got)...))
 		_, down, _ := proxy.totals()
