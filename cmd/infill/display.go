@@ -61,6 +61,7 @@ type job struct {
 	verb    string // such as "put"
 	from    string
 	to      string
+	name    string // to show
 	bar     *mpb.Bar
 	began   time.Time
 	last    time.Time // of the last line
@@ -69,12 +70,15 @@ type job struct {
 	moved   int64
 }
 
+// askedSize is the size of a transfer that gets known when it begins.
+const askedSize = -2
+
 // start shows a transfer of size bytes, -1 if that is not known.
 func (d *display) start(verb, from, to, name string, size int64) *job {
-	j := &job{d: d, verb: verb, from: from, to: to, began: time.Now(), last: time.Now(), first: -1}
+	j := &job{d: d, verb: verb, from: from, to: to, name: name, began: time.Now(), last: time.Now(), first: -1}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.bars != nil {
+	if d.bars != nil && size != askedSize {
 		j.bar = d.bar(name, size, 0)
 		d.sum += max(0, size)
 		if d.total != nil {
@@ -86,6 +90,9 @@ func (d *display) start(verb, from, to, name string, size int64) *job {
 
 // update shows progress. It is called by one goroutine at a time.
 func (j *job) update(p client.Progress) {
+	if j.bar == nil && j.d.bars != nil {
+		j.bar = j.d.bar(j.name, p.Size, 0)
+	}
 	if j.first < 0 {
 		j.first = max(0, p.Done-p.Moved)
 		if j.bar != nil {

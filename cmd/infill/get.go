@@ -86,7 +86,7 @@ func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, args []string)
 	}
 	d := newDisplay(&o.clientOptions, stdout, cmd.ErrOrStderr(), false)
 	o.Retry.Notify = d.retrying
-	j := d.start("get", from.String(), file, filepath.Base(file), -1)
+	j := d.start("get", from.String(), file, filepath.Base(file), askedSize)
 	o.download.Progress = j.update
 	o.download.Stale = func() {
 		if !o.quiet {
