@@ -37,7 +37,7 @@ func TestGetShared(t *testing.T) {
 	h.do("PUT", "/a", string(want))
 	var g errgroup.Group
 	for k := range uint64(6) {
-		c := client(t, h.addr, k == 0)
+		c := clientTo(t, h.addr, k == 0)
 		g.Go(func() error {
 			rng := rand.New(rand.NewPCG(seed, k+1))
 			for range 40 {
@@ -137,7 +137,7 @@ func TestGetOfShortFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			req.Header.Set("Range", value)
-			res, err := client(t, h.addr, false).Do(req)
+			res, err := clientTo(t, h.addr, false).Do(req)
 			if err != nil {
 				t.Fatal(err)
 			}
