@@ -16,6 +16,8 @@ type chaos struct {
 	target string // address of the server
 	faults []fault
 
+	busy sync.Mutex // held while a fault happens
+
 	mu    sync.Mutex
 	up    int64 // bytes from clients to the server
 	down  int64 // bytes from the server to clients
@@ -155,8 +157,10 @@ func (p *pair) forward(to, from *net.TCPConn, count *int64) {
 	}
 }
 
-// passed counts bytes, and lets faults happen.
+// passed counts bytes, and lets faults happen. Meanwhile nothing is forwarded.
 func (c *chaos) passed(p *pair, count *int64, n int) {
+	c.busy.Lock()
+	defer c.busy.Unlock()
 	c.mu.Lock()
 	*count += int64(n)
 	p.used = true
