@@ -27,7 +27,7 @@ const (
 //	          |                    |
 //	          client 1 goes on     client 2 begins between 3/8 and 7/8 of the gap, at random
 //
-// What a client has in flight is an eighth of the gap in front of it at most, so nobody begins where another one is at
+// What a client has in flight is a sixteenth of the gap in front of it at most, so nobody begins where another one is at
 // work, and when client 1 arrives at the bytes of client 2 they are committed. So few bytes are sent twice, without any
 // word between the clients.
 type plan struct {
@@ -120,7 +120,7 @@ func (p *plan) begin(taken ranges.Set, left int64) ranges.Range {
 func (p *plan) length(gap ranges.Range, left int64) int64 {
 	share := max(left/p.workers, p.rate/10) // the last segments of all connections end within a tenth of a second
 	if p.shared {
-		share = gap.Len() / (8 * p.workers)
+		share = gap.Len() / (16 * p.workers)
 	}
 	if p.ordered {
 		share = left

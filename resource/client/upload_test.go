@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -104,4 +105,49 @@ func TestUploadOther(t *testing.T) {
 	if resp := w.request("HEAD", "/h", ""); resp.StatusCode != http.StatusOK {
 		t.Error("the other upload is gone")
 	}
+}
+
+// TestCorruption flips a bit of every third segment on its way. Its digest shows that, and it is sent again.
+func TestCorruption(t *testing.T) {
+	w := newWorld(t)
+	data := content(3 << 20)
+	for _, alg := range []Algorithm{CRC32C, SHA256} {
+		n, flipped := 0, 0
+		w.on(func(rw http.ResponseWriter, r *http.Request) bool {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if n++; r.Method == http.MethodPatch && r.ContentLength > 1000 && n%3 == 0 {
+				if !strings.HasPrefix(r.Header.Get("Content-Digest"), string(alg)+"=:") {
+					t.Errorf("Content-Digest: %q", r.Header.Get("Content-Digest"))
+				}
+				flipped++
+				r.Body = &flippedBody{ReadCloser: r.Body, at: 700}
+			}
+			return false
+		})
+		c := w.client()
+		c.MaxSegment = 128 << 10
+		w.upload(c, "/f", data, &UploadOptions{Segments: alg, Whole: WholeNever})
+		w.on(nil)
+		w.expect("/f", data)
+		if flipped < 3 {
+			t.Errorf("%d segments were damaged, want more", flipped)
+		}
+		w.request("DELETE", "/f", "")
+	}
+}
+
+// A flippedBody has another byte at a position than what was sent.
+type flippedBody struct {
+	io.ReadCloser
+	at int
+}
+
+func (b *flippedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.at >= 0 && b.at < n {
+		p[b.at] ^= 1
+	}
+	b.at -= n
+	return n, err
 }

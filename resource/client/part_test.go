@@ -1,0 +1,82 @@
+package client
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/infill-http/infill/ranges"
+)
+
+// TestPartFile: what a sidecar says counts only if it is about the version that is downloaded, and makes sense.
+func TestPartFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	st := &State{URL: "http://host/f", ETag: `"a"`, Length: 100}
+	some := ranges.NewSet(ranges.Range{Start: 10, End: 20}, ranges.Range{Start: 30, End: 100})
+	open := func(st *State, restart bool) (ranges.Set, bool) {
+		t.Helper()
+		p, have, stale, err := openPart(path, st, restart)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, _, err := openPart(path, st, false); err == nil {
+			t.Error("two processes have the file")
+		}
+		if info, err := p.Stat(); err != nil || info.Size() != st.Length {
+			t.Errorf("%v, %v", info, err)
+		}
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return have, stale
+	}
+	save := func() {
+		t.Helper()
+		p, _, _, err := openPart(path, st, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		if err := p.save(some); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, stale := open(st, false); !have.Empty() || stale {
+		t.Errorf("new: %v, stale: %t", have, stale)
+	}
+	save()
+	if have, stale := open(st, false); !have.Equal(some) || stale {
+		t.Errorf("again: %v, stale: %t", have, stale)
+	}
+	if have, stale := open(&State{ETag: `"b"`, Length: 100}, false); !have.Empty() || !stale {
+		t.Errorf("another version: %v, stale: %t", have, stale)
+	}
+	if have, _ := open(st, false); !have.Empty() {
+		t.Errorf("after another version: %v", have)
+	}
+	save()
+	if have, stale := open(&State{ETag: `"a"`, Length: 99}, false); !have.Empty() || !stale {
+		t.Errorf("another length: %v, stale: %t", have, stale)
+	}
+	save()
+	if have, stale := open(st, true); !have.Empty() || stale {
+		t.Errorf("restart: %v, stale: %t", have, stale)
+	}
+	for _, text := range []string{"", "{", `{"etag":"\"a\"","length":100,"ranges":[[0,101]]}`, `{"etag":"\"a\"","length":100,"ranges":[[-1,5]]}`,
+		`{"etag":"\"a\"","length":100,"ranges":[[5,5]]}`, `{"etag":"","length":100,"ranges":[[0,5]]}`} {
+		save()
+		if err := os.WriteFile(path+sidecarSuffix, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if have, stale := open(st, false); !have.Empty() || !stale {
+			t.Errorf("%q: %v, stale: %t", text, have, stale)
+		}
+	}
+	save()
+	if err := os.Truncate(path+partSuffix, 50); err != nil {
+		t.Fatal(err)
+	}
+	if have, stale := open(st, false); !have.Empty() || !stale {
+		t.Errorf("short file: %v, stale: %t", have, stale)
+	}
+}
