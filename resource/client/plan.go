@@ -42,6 +42,7 @@ type plan struct {
 	held    ranges.Range
 	cursor  int64               // end of the segment that was handed out last
 	rate    int64               // bytes per second of one connection, of the last segment
+	begun   int64               // segments that were handed out
 	foreign bool                // there are bytes that others have done
 	shared  bool                // others work on the same
 	quiet   int64               // segments since there was a sign of others
@@ -90,6 +91,7 @@ func (p *plan) next() (ranges.Range, bool) {
 	}
 	p.busy.Add(r)
 	p.mine.Add(r)
+	p.begun++
 	p.cursor = r.End
 	return r, true
 }
@@ -125,7 +127,12 @@ func (p *plan) length(gap ranges.Range, left int64) int64 {
 	if p.ordered {
 		share = left
 	}
-	return min(p.segment, max(p.least, share), gap.Len())
+	segment := p.segment
+	if p.rate == 0 {
+		// The first segments have different lengths, so that not all connections wait for a commit at the same time.
+		segment = min(p.most, p.segment*(p.begun+1))
+	}
+	return min(segment, max(p.least, share), gap.Len())
 }
 
 // done notes that all of r was done in the given time.
