@@ -34,10 +34,10 @@ type Client struct {
 	// Connections is how many requests one transfer has in flight. Default: DefaultConnections.
 	Connections int
 
-	// Segment is how many bytes the first segments of a transfer have. It grows to MaxSegment while segments take less
-	// than a second or two, and shrinks to MinSegment with failures. What is near the end of a transfer, or shared with
-	// other clients, is cut into smaller pieces, so that all connections end together. Defaults: DefaultSegment,
-	// DefaultMinSegment, DefaultMaxSegment.
+	// Segment is how many bytes the first segment of a transfer has; each of those after it has so many more than the one
+	// before, until one is done. Then they grow to MaxSegment while they take less than a second or two, and shrink to
+	// MinSegment with failures. What is near the end of a transfer, or shared with other clients, is cut into smaller
+	// pieces, so that all connections end together. Defaults: DefaultSegment, DefaultMinSegment, DefaultMaxSegment.
 	Segment, MinSegment, MaxSegment int64
 
 	// Retry says how often and when to try again.

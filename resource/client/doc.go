@@ -8,9 +8,10 @@
 // same URL and the same bytes share the work: each takes its segments from another place of what is missing, sees in
 // the responses what the others have done, and leaves that out. A segment that is sent twice does no harm.
 //
-// While the segments are sent, the digest of the whole file is computed. The last bytes of the file are held back until
-// it is known, and go with it: a file that changed meanwhile, or a resource that was begun with other bytes, is never
-// complete, and the error wraps [ErrDigest].
+// The last bytes of a file are held back until all else is there. They are sent only if the file was not modified since
+// the upload began, or with the digest of the whole, which is computed meanwhile where [Whole] says so: whenever the
+// resource has bytes that this call did not send. So a file that changed while it was sent, or a resource that was begun
+// with other bytes, is never complete without anybody noticing; the error wraps [ErrSource] or [ErrDigest].
 //
 // [Client.UploadStream] sends what an io.Reader has, whose length is not known, in segments one after the other, with
 // bounded memory.
