@@ -60,7 +60,7 @@ func TestResident(t *testing.T) {
 			left.Store(*residentFlag << 20)
 			var g errgroup.Group
 			for i := range residentConnections {
-				u := uploader{client: client(t, p.addr, http2), requests: 1}
+				u := uploader{client: clientTo(t, p.addr, http2), requests: 1}
 				u.client.Timeout = 0
 				g.Go(func() error {
 					for left.Add(-residentPiece) >= 0 {

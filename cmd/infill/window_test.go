@@ -14,7 +14,7 @@ import (
 func TestStallIsNoTimeout(t *testing.T) {
 	disk := newStalledDisk()
 	h := startHost(t, disk, "--body-idle-timeout=1500ms", "--stream-window=64KiB", "--connection-window=128KiB", "--inline-size=0")
-	c := client(t, h.addr, true)
+	c := clientTo(t, h.addr, true)
 	if res, err := c.Get("http://infill/none"); err != nil {
 		t.Fatal(err) // the connection and its settings are known before the uploads begin
 	} else {
