@@ -29,7 +29,8 @@ func newTrial(t *testing.T, do func(*trial)) *trial {
 	t.Helper()
 	tr := &trial{t: t, addr: startServe(t).addr, file: randomFile(t, 7, transferSize)}
 	var once sync.Once
-	tr.proxy = startChaos(t, tr.addr, fault{transferSize / 2, func(*pair) { once.Do(func() { do(tr) }) }})
+	tr.proxy = startChaos(t, tr.addr)
+	tr.proxy.add(fault{transferSize / 2, func(*pair) { once.Do(func() { do(tr) }) }})
 	return tr
 }
 

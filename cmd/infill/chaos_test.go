@@ -72,6 +72,13 @@ func startChaos(t testing.TB, target string, faults ...fault) *chaos {
 	return c
 }
 
+// add lets one more fault happen, after those that were there before.
+func (c *chaos) add(f fault) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.faults = append(c.faults, f)
+}
+
 // slow makes each new connection one with a round-trip time and a window: no more than window bytes come through in a round
 // trip.
 func (c *chaos) slow(rtt time.Duration, window int) {
