@@ -204,7 +204,7 @@ func refChanges(olds, news map[ID]*state) (named, dropped []ref) {
 // that of the garbage entries of the named files, and returns the files that no resource names any more. An error means that
 // nothing was committed: one of the commit itself ends the process.
 func (s *Store) apply(pb *pebble.Batch, named, dropped []ref) ([]fileID, error) {
-	if len(dropped) == 0 && s.files.onlyFresh(named) {
+	if fresh := s.files.onlyFresh(named); fresh && len(dropped) == 0 {
 		return nil, pb.Commit(pebble.Sync)
 	}
 	// Two resources may drop the same file at once, or one drop it while the

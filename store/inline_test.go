@@ -314,3 +314,33 @@ func TestInlineNotNamed(t *testing.T) {
 	verifyStore(t, s)
 	closeStore(t, s)
 }
+
+// TestInlineNamedAgainAfterDrop is TestInlineNamedAgain for a file whose first
+// batch also drops the only other file of the resource.
+func TestInlineNamedAgainAfterDrop(t *testing.T) {
+	mem := vfs.NewMem()
+	opts := Options{InlineSize: 100}
+	s := openMem(t, mem, opts)
+	put(t, s, "/a", pattern(90))
+	closeStore(t, s)
+	s = openMem(t, mem, opts) // small writes go to another inline file now
+	tx := begin(t, s, "/a", TxOptions{})
+	write(t, tx, 0, "again")
+	overwrite(t, s, "/a", 0, strings.Repeat("x", 90))
+	next := strings.Repeat("y", 500)
+	overwrite(t, s, "/a", 0, next)
+	if _, err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want := "again" + next[5:]
+	for range 2 {
+		s.files.janitor.drain()
+		if got := read(t, s, "/a"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		verifyStore(t, s)
+		closeStore(t, s)
+		s = openMem(t, mem, opts)
+	}
+	closeStore(t, s)
+}
