@@ -233,11 +233,12 @@ func windows(set ranges.Set) []ranges.Set {
 // name it wherever the map still says what st says. The caller has pinned st.
 func (s *Store) foldRanges(sl *slot, st *state, window ranges.Set) error {
 	sl.mu.Lock()
-	if cur := sl.pub.Load(); cur == nil || cur.id != st.id {
+	cur := sl.pub.Load() // may be a later state, with another home file
+	if cur == nil || cur.id != st.id {
 		sl.mu.Unlock()
 		return nil
 	}
-	sp := s.spaceFor(sl, st)
+	sp := s.spaceFor(sl, cur)
 	sl.mu.Unlock()
 	defer sl.leave(sp)
 
@@ -273,8 +274,8 @@ func (s *Store) foldRanges(sl *slot, st *state, window ranges.Set) error {
 		return err
 	}
 	return s.commit(sl, &ticket{eval: func(cur *state, b *batch) (*state, error) {
-		if cur == nil || cur.id != st.id {
-			return cur, nil
+		if cur == nil || cur.id != st.id || sp.wasLost() {
+			return cur, nil // a resource that came back has another space
 		}
 		next := cur.next()
 		for r, p := range copied.All() {

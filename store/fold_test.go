@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/infill-http/infill/ranges"
 )
 
@@ -81,6 +83,62 @@ func TestFoldRandomOverwrites(t *testing.T) {
 	sn.Close()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestFoldMovedResource moves a resource away and back before or while a fold
+// copies its bytes. Then it has another space than the fold: what it names is
+// not removed when the fold is done, and its former home file is not written.
+func TestFoldMovedResource(t *testing.T) {
+	for _, when := range []string{"before", "while"} {
+		t.Run(when, func(t *testing.T) {
+			fs, hook := hooked(vfs.NewMem())
+			s := openMem(t, fs, Options{FoldExtents: -1})
+			defer closeStore(t, s)
+			put(t, s, "/a", "0123456789")
+			sl, err := s.acquire(ctx, "/a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.release(sl)
+			st := s.pinned(sl)
+			move := func() {
+				for _, way := range [][2]string{{"/a", "/b"}, {"/b", "/a"}} {
+					if _, err := s.Move(ctx, way[0], way[1], nil, nil); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if when == "before" {
+				move()
+			}
+			var during *Tx
+			var once sync.Once
+			hook.on(func(op errorfs.Op) error {
+				if op.Kind != errorfs.OpFileSyncData {
+					return nil
+				}
+				once.Do(func() {
+					if when == "while" {
+						move()
+					}
+					during = begin(t, s, "/a", TxOptions{})
+					if home := during.sp.homeID(); home != 0 {
+						t.Errorf("writes go to file %d, the home that it had", home)
+					}
+				})
+				return nil
+			})
+			if err := s.foldRanges(sl, st, ranges.NewSet(ranges.Range{End: st.length})); err != nil {
+				t.Fatal(err)
+			}
+			s.files.unpin(st)
+			during.Rollback()
+			s.files.janitor.drain()
+			if got := read(t, s, "/a"); got != "0123456789" {
+				t.Errorf("read %q", got)
+			}
+		})
 	}
 }
 

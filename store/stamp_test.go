@@ -328,6 +328,13 @@ func (st *stamper) survived(image crashImage, acked map[string]Version) {
 	}
 }
 
+// due reports whether a resource may go at any time. The clock runs so fast
+// that a commit can take longer than a resource may be idle, and nobody looks
+// again just then.
+func (st *stamper) due(info *Info) bool {
+	return !info.Complete && !info.Modified.Add(st.opts.IncompleteMaxAge).After(st.clock.now())
+}
+
 // restart closes the store, or crashes it, and opens it again: what is there
 // is what was there.
 func (st *stamper) restart(crash bool, seed uint64) {
@@ -335,7 +342,8 @@ func (st *stamper) restart(crash bool, seed uint64) {
 	all := func() map[string]Version {
 		out := make(map[string]Version)
 		for _, name := range stampNames {
-			if v, ok := st.sight(st.s, name, "the barrier"); ok {
+			v, ok := st.sight(st.s, name, "the barrier")
+			if info, there := exists(st.t, st.s, name); ok && there && !st.due(info) {
 				out[name] = v
 			}
 		}
