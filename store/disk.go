@@ -21,6 +21,15 @@ type osOpener interface {
 	truncate(name string, size int64) error
 }
 
+// rangeSyncer is what a file system has that can make a part of a file durable.
+type rangeSyncer interface {
+	// syncRange makes [off, off+n) of a file durable, with all that it takes to
+	// find these bytes. It need not await other bytes, as a sync does. An error
+	// of writing any byte of the file to the disk since f was opened is
+	// returned, once.
+	syncRange(f vfs.File, off, n int64) error
+}
+
 func (diskFS) openOS(name string) (*os.File, error) { return os.Open(name) }
 
 func (diskFS) truncate(name string, size int64) error { return os.Truncate(name, size) }

@@ -128,10 +128,6 @@ func (fl *files) release(df *dataFile) {
 	fl.unpinLocked(df.id)
 }
 
-// ownSync is how many bytes a write has to have for a sync of its own. Smaller
-// ones share the syncs of the file.
-const ownSync = 1 << 20
-
 // openOwn opens the file again, for syncOwn. The kernel tells an error of
 // writing to the disk once to each opening of a file that was there before: so
 // syncs that run at the same time each need one of their own, from before the
@@ -140,7 +136,7 @@ func (fl *files) openOwn(df *dataFile) vfs.File {
 	df.mu.Lock()
 	placed := df.placed
 	df.mu.Unlock()
-	if !canSyncRange || df.inline != nil || !placed || df.f.Fd() == vfs.InvalidFd {
+	if _, ok := fl.fs.(rangeSyncer); !ok || df.inline != nil || !placed {
 		return nil
 	}
 	f, err := fl.fs.OpenReadWrite(fl.path(df.id), dataCategory)
@@ -154,10 +150,10 @@ func (fl *files) openOwn(df *dataFile) vfs.File {
 // own was opened. A sync of the whole file would also wait for what others are
 // writing to it meanwhile.
 func (fl *files) syncOwn(df *dataFile, own vfs.File, off, n int64) error {
-	if own == nil || n < ownSync {
+	if own == nil || n < fl.opts.ownSync {
 		return fl.sync(df)
 	}
-	return fl.seal(df, fl.check(syncRange(own, off, n)))
+	return fl.seal(df, fl.check(fl.fs.(rangeSyncer).syncRange(own, off, n)))
 }
 
 // sync makes all writes to the file that returned before the call durable,

@@ -48,6 +48,9 @@ func (g *generator) open() op {
 	if g.odds(2) {
 		o = append(o, fmt.Sprintf("max=%d", 26*g.unit))
 	}
+	if g.odds(2) {
+		o = append(o, "pages", fmt.Sprintf("own=%d", 1+g.rng.Int64N(4*g.unit)))
+	}
 	return o
 }
 

@@ -121,7 +121,8 @@ func (mc *machine) judge(image crashImage, before *model, apart bool) (err error
 	sc.mem, sc.opts, sc.settled = image.mem, mc.sc.opts, true
 	sc.opts.clock, sc.clock.t = sc.clock, mc.sc.clock.t
 	sc.opts.IncompleteMaxAge = 0 // or what was in use would expire
-	sc.opts.FS, sc.crasher = crashable(sc.mem)
+	sc.cached = mc.sc.cached
+	sc.mount()
 	if again {
 		sc.crasher.arm(arm{every: 1 + rng.IntN(20), percent: 10 * rng.IntN(11), seed: rng.Uint64()})
 	}

@@ -102,6 +102,9 @@ type Options struct {
 	clock clock          // nil: that of the machine
 	exit  func(code int) // nil: os.Exit. Never returns
 	retry time.Duration  // after a failure to write a table of the map; 0: a second
+	// ownSync is how many bytes a write has to have for a sync of its own.
+	// Smaller ones share the syncs of the file. 0: 1 MiB.
+	ownSync int64
 }
 
 func (o *Options) withDefaults() (Options, error) {
@@ -122,6 +125,7 @@ func (o *Options) withDefaults() (Options, error) {
 		out.Logger = slog.Default()
 	}
 	def(&out.retry, time.Second)
+	def(&out.ownSync, 1<<20)
 	def(&out.MaxLength, 8<<40)
 	def(&out.MaxRanges, 100_000)
 	def(&out.MinFree, 256<<20)

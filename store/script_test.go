@@ -21,9 +21,11 @@ import (
 // them. BYTES are those of decodeBody, PERCENT is how much of what was not
 // synced a loss of power leaves, and options are what they say, in bytes.
 //
-//	open [none] [settle] [age=MINUTES] [buffer=N] [cache=N] [mapcache=N] [fold=N] [ranges=N] [max=N]
+//	open [none] [settle] [age=MINUTES] [buffer=N] [cache=N] [mapcache=N] [fold=N] [ranges=N] [max=N] [pages own=N]
 //	                                        a new file system, and a store on it; settle: each
-//	                                        command waits for what it caused in the background
+//	                                        command waits for what it caused in the background;
+//	                                        pages: with a page cache, and syncs of their own for
+//	                                        writes of so many bytes
 //	reopen [none]                           close the store and open it again
 //	crash PERCENT [SEED]                    lose power, and open what is left
 //	power PERCENT SEED at=N|every=N         crash images are taken during the next command,
@@ -47,6 +49,7 @@ type script struct {
 	clock   *fakeClock
 	opts    Options
 	settled bool // each command waits for the background
+	cached  bool // files have a page cache
 	s       *Store
 	txs     map[string]*Tx
 	snaps   map[string]*Snapshot
@@ -106,7 +109,7 @@ func TestScripts(t *testing.T) {
 
 // options takes the options of a store from its open.
 func (sc *script) options(o op) {
-	sc.settled = o.has("settle")
+	sc.settled, sc.cached = o.has("settle"), o.has("pages")
 	sc.opts = Options{
 		IncompleteMaxAge: time.Duration(o.option("age", 0)) * time.Minute,
 		BufferSize:       int(o.option("buffer", 0)),
@@ -117,7 +120,7 @@ func (sc *script) options(o op) {
 		MaxRanges:        int(o.option("ranges", 0)),
 		MaxLength:        o.option("max", 0),
 		// Nothing but what the script asks for is committed.
-		PersistBytes: 1 << 40, PersistInterval: time.Hour,
+		PersistBytes: 1 << 40, PersistInterval: time.Hour, ownSync: o.option("own", 0),
 		MinFree: -1, Logger: quiet(), clock: sc.clock,
 	}
 }
@@ -125,8 +128,16 @@ func (sc *script) options(o op) {
 // open opens the store on the file system. What expired meanwhile is gone
 // when it returns.
 func (sc *script) open(none bool) error {
-	sc.opts.FS, sc.crasher = crashable(sc.mem)
+	sc.mount()
 	return sc.reopen(none)
+}
+
+// mount has the store use the file system, of which images can be taken.
+func (sc *script) mount() {
+	sc.opts.FS, sc.crasher = crashable(sc.mem)
+	if sc.cached {
+		sc.opts.FS = newPageCache(sc.opts.FS)
+	}
 }
 
 func (sc *script) reopen(none bool) error {

@@ -32,7 +32,7 @@ func TestSyncOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer closeStore(t, s)
-	const size = 3*ownSync + 12345
+	const size = 3<<20 + 12345
 	content := bytes.Repeat([]byte("0123456789abcdef"), size/16+1)[:size]
 	write := func(off int64) *Tx {
 		tx, err := s.Begin(t.Context(), "a", TxOptions{})
@@ -100,13 +100,13 @@ func TestSyncOwnFailure(t *testing.T) {
 		t.Fatal("the file cannot be opened again")
 	}
 	defer own.Close()
-	if err := s.files.syncOwn(df, own, 0, ownSync); err != nil {
+	if err := s.files.syncOwn(df, own, 0, 1<<20); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.files.syncOwn(df, unsyncedFile{own}, 0, ownSync); !errors.Is(err, ErrReadOnly) {
+	if err := s.files.syncOwn(df, unsyncedFile{own}, 0, 1<<20); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("a sync that fails: %v", err)
 	}
-	if err := s.files.syncOwn(df, own, 0, ownSync); !errors.Is(err, ErrReadOnly) {
+	if err := s.files.syncOwn(df, own, 0, 1<<20); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("another one, after it: %v", err)
 	}
 }

@@ -289,7 +289,7 @@ func (w *writer) reserve(now ranges.Range) error {
 	defer tx.mu.Unlock()
 	if tx.files[win.df.id] == nil {
 		f := &stagedFile{df: win.df}
-		if win.Len() >= ownSync {
+		if win.Len() >= tx.s.opts.ownSync {
 			f.own = tx.s.files.openOwn(win.df)
 		}
 		tx.files[win.df.id] = f

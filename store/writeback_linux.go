@@ -18,20 +18,14 @@ func startWriteback(f vfs.File, off, n int64) error {
 	return unix.SyncFileRange(int(f.Fd()), off, n, unix.SYNC_FILE_RANGE_WRITE)
 }
 
-// canSyncRange says that syncRange is there.
-const canSyncRange = true
-
-// syncRange makes [off, off+n) of the file durable, with all that it takes to
-// find these bytes. It writes and awaits no other bytes, as fdatasync does. An
-// error of writing any byte of the file to the disk since f was opened is
-// returned, once. f is a file of the operating system, open for writing.
+// syncRange implements [rangeSyncer] for a file that is open for writing.
 //
 // fsync has no range, and sync_file_range leaves out what finds the bytes, and
 // the cache of the disk. msync has both, for a mapping: Linux does for it what
 // it does after a write with O_DSYNC to the same range, and looks at no page of
 // the mapping, so that none is loaded. (It does nothing for a mapping of a
 // file that is open for reading only.)
-func syncRange(f vfs.File, off, n int64) error {
+func (diskFS) syncRange(f vfs.File, off, n int64) error {
 	first := off &^ int64(os.Getpagesize()-1)
 	b, err := unix.Mmap(int(f.Fd()), first, int(off+n-first), unix.PROT_READ, unix.MAP_SHARED)
 	if err != nil {
