@@ -150,6 +150,10 @@ func (s *Store) write(b *batch, ts ...transition) error {
 	}
 	s.leave(ts, 1)
 	defer s.leave(ts, -1)
+	// Until the new states are published, others see the old ones, while a batch
+	// on another name may find that nothing refers to their files any more.
+	s.files.pinRefs(dropped)
+	defer s.files.unpinRefs(dropped)
 	garbage, err := s.apply(pb, named, dropped)
 	if err != nil {
 		return err

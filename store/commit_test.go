@@ -59,3 +59,46 @@ func TestSharedFileNamedAgain(t *testing.T) {
 	}
 	closeStore(t, s)
 }
+
+// TestDroppedFileStaysUntilPublished: while the deletion of a resource is in
+// the map and not published, the resource can be read, although the deletion
+// of its copy finds that nothing refers to their file any more.
+func TestDroppedFileStaysUntilPublished(t *testing.T) {
+	s := openMem(t, vfs.NewMem(), Options{FoldExtents: -1})
+	defer closeStore(t, s)
+	put(t, s, "/a", "0123456789")
+	if _, err := s.Copy(ctx, "/a", "/b", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	sl, err := s.acquire(ctx, "/a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.release(sl)
+	st := sl.pub.Load()
+
+	sl.mu.Lock() // so nothing is published
+	done := make(chan error)
+	go func() { done <- s.Delete(ctx, "/a", nil) }()
+	for there := true; there; runtime.Gosched() {
+		if there, err = has(s.db, refKey(st.home, st.id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Delete(ctx, "/b", nil); err != nil {
+		t.Error(err)
+	}
+	s.files.janitor.drain()
+	got := make([]byte, st.length)
+	if err := s.readPlace(place{placeFile, st.home, 0}, got); err != nil || string(got) != "0123456789" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	sl.mu.Unlock()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	s.files.janitor.drain()
+	if n := dataBytes(t, s); n > 0 {
+		t.Errorf("%d bytes are left in files", n)
+	}
+}

@@ -320,6 +320,29 @@ func (fl *files) unpin(st *state) {
 	}
 }
 
+// pinRefs keeps files that lose references from being removed.
+func (fl *files) pinRefs(refs []ref) {
+	if len(refs) == 0 {
+		return
+	}
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	for _, r := range refs {
+		fl.pins[r.file]++
+	}
+}
+
+func (fl *files) unpinRefs(refs []ref) {
+	if len(refs) == 0 {
+		return
+	}
+	fl.mu.Lock()
+	defer fl.mu.Unlock()
+	for _, r := range refs {
+		fl.unpinLocked(r.file)
+	}
+}
+
 func (fl *files) unpinLocked(id fileID) {
 	if fl.pins[id]--; fl.pins[id] > 0 {
 		return
