@@ -48,6 +48,8 @@ type Client struct {
 	// a whole resource, because it verifies or tells a digest. Defaults: DefaultStallTimeout, DefaultResponseTimeout.
 	StallTimeout, ResponseTimeout time.Duration
 
+	limit chan struct{} // nil: none; has room for as many requests as may be in flight together
+
 	sleep func(context.Context, time.Duration) error // nil: sleep; set by tests
 	seed  func(n int64) int64                        // nil: rand.Int64N; set by tests
 }

@@ -26,6 +26,10 @@ type DownloadOptions struct {
 	// DefaultCheckpoint.
 	Checkpoint time.Duration
 
+	// Root, if it is not nil, is the directory that the path is relative to, and that no link in it leads out of. Default:
+	// the path is that of any file.
+	Root *os.Root
+
 	// Progress, if it is not nil, is called now and then, by one goroutine at a time.
 	Progress func(Progress)
 
@@ -48,7 +52,10 @@ func (c *Client) Download(ctx context.Context, url, path string, o *DownloadOpti
 	if o == nil {
 		o = new(DownloadOptions)
 	}
-	d := &download{c: c, o: *o, url: url, path: path}
+	d := &download{c: c, o: *o, url: url, dir: systemFiles{}, path: path}
+	if o.Root != nil {
+		d.dir = o.Root
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	return d.run(ctx)
@@ -60,6 +67,7 @@ type download struct {
 	c      *Client
 	o      DownloadOptions
 	url    string
+	dir    fileSystem
 	path   string
 	st     *State
 	part   *partFile
@@ -67,7 +75,7 @@ type download struct {
 }
 
 func (d *download) run(ctx context.Context) (*State, error) {
-	info, err := os.Stat(d.path)
+	info, err := d.dir.Stat(d.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -82,7 +90,7 @@ func (d *download) run(ctx context.Context) (*State, error) {
 			return d.st, err
 		}
 	}
-	part, have, stale, err := openPart(d.path, d.st, d.o.Restart)
+	part, have, stale, err := openPart(d.dir, d.path, d.st, d.o.Restart)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +139,7 @@ func (d *download) there(ctx context.Context, size int64) (bool, error) {
 	if err != nil || !want.Known() {
 		return false, err
 	}
-	f, err := os.Open(d.path)
+	f, err := d.dir.OpenFile(d.path, os.O_RDONLY, 0)
 	if err != nil {
 		return false, err
 	}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -25,6 +26,10 @@ type call struct {
 // do sends the request once. A response that is no success is an *Error, and so is no response. The content of the
 // response has to be closed; a request without movement for the time that c allows is ended.
 func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
+	release, err := c.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	answer := 2 * c.stallTimeout()
 	if r.slow {
@@ -34,6 +39,7 @@ func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, r.method, r.url, nil)
 	if err != nil {
 		cancel(nil)
+		release()
 		return nil, err
 	}
 	maps.Copy(req.Header, c.Header)
@@ -76,11 +82,25 @@ func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
 	if err != nil {
 		w.stop()
 		cancel(nil)
+		release()
 		return nil, err
 	}
 	w.reset(c.stallTimeout())
-	resp.Body = &watchedResponse{ReadCloser: resp.Body, req: req, w: w, idle: c.stallTimeout(), cancel: cancel}
+	resp.Body = &watchedResponse{ReadCloser: resp.Body, req: req, w: w, idle: c.stallTimeout(), cancel: cancel, release: release}
 	return resp, nil
+}
+
+// acquire waits until one more request may be in flight. The function that it returns is called when that has ended.
+func (c *Client) acquire(ctx context.Context) (release func(), err error) {
+	if c.limit == nil {
+		return func() {}, nil
+	}
+	select {
+	case c.limit <- struct{}{}:
+		return sync.OnceFunc(func() { <-c.limit }), nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // exchange is do for requests whose response has no content that matters.
@@ -148,6 +168,8 @@ type watchedResponse struct {
 	w      *watchdog
 	idle   time.Duration
 	cancel context.CancelCauseFunc
+
+	release func()
 }
 
 func (b *watchedResponse) Read(p []byte) (int, error) {
@@ -170,6 +192,7 @@ func (b *watchedResponse) Close() error {
 	b.w.stop()
 	err := b.ReadCloser.Close()
 	b.cancel(nil)
+	b.release()
 	return err
 }
 

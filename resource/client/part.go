@@ -15,14 +15,16 @@ import (
 // never names bytes that a loss of power could take away: the data is synced before it is replaced, in one step.
 type partFile struct {
 	*os.File
+	dir     fileSystem
 	path    string // of the finished file
 	sidecar sidecar
 }
 
-// The suffixes of the two files.
+// The suffixes of the files beside the finished one.
 const (
-	partSuffix    = ".part"
-	sidecarSuffix = ".part.json"
+	partSuffix       = ".part"
+	sidecarSuffix    = ".part.json"
+	newSidecarSuffix = ".part.json.new" // while it is written
 )
 
 // A sidecar says what a part file has. All ranges are half-open and ascending.
@@ -45,14 +47,14 @@ func (s *sidecar) set() (ranges.Set, error) {
 	return set, nil
 }
 
-// openPart opens the part file for path, for this process alone, and returns what it has of the version st. What is of
+// openPart opens the part file for path in dir, for this process alone, and returns what it has of the version st. What is of
 // another version is thrown away; stale says so.
-func openPart(path string, st *State, restart bool) (p *partFile, have ranges.Set, stale bool, err error) {
-	f, err := os.OpenFile(path+partSuffix, os.O_RDWR|os.O_CREATE, 0o666)
+func openPart(dir fileSystem, path string, st *State, restart bool) (p *partFile, have ranges.Set, stale bool, err error) {
+	f, err := dir.OpenFile(path+partSuffix, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, have, false, err
 	}
-	p = &partFile{File: f, path: path, sidecar: sidecar{URL: st.URL, ETag: strongTag(st.ETag), Length: st.Length}}
+	p = &partFile{File: f, dir: dir, path: path, sidecar: sidecar{URL: st.URL, ETag: strongTag(st.ETag), Length: st.Length}}
 	defer func() {
 		if err != nil {
 			f.Close()
@@ -66,7 +68,7 @@ func openPart(path string, st *State, restart bool) (p *partFile, have ranges.Se
 		return nil, have, false, err
 	}
 	var old sidecar
-	text, err := os.ReadFile(path + sidecarSuffix)
+	text, err := readFile(dir, path+sidecarSuffix)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		stale = info.Size() > 0
@@ -111,29 +113,15 @@ func (p *partFile) save(have ranges.Set) error {
 	if err != nil {
 		return err
 	}
-	name := p.path + sidecarSuffix
-	if err := writeSynced(name+".new", append(text, '\n')); err != nil {
+	if err := writeSynced(p.dir, p.path+newSidecarSuffix, append(text, '\n')); err != nil {
 		return err
 	}
-	return os.Rename(name+".new", name)
-}
-
-// writeSynced writes a file and makes its content durable.
-func writeSynced(name string, text []byte) error {
-	f, err := os.Create(name)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return p.dir.Rename(p.path+newSidecarSuffix, p.path+sidecarSuffix)
 }
 
 // forget removes the sidecar, so that nothing counts as there.
 func (p *partFile) forget() error {
-	err := os.Remove(p.path + sidecarSuffix)
+	err := p.dir.Remove(p.path + sidecarSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -147,7 +135,7 @@ func (p *partFile) finish(durable bool) error {
 			return err
 		}
 	}
-	if err := os.Rename(p.Name(), p.path); err != nil {
+	if err := p.dir.Rename(p.path+partSuffix, p.path); err != nil {
 		return err
 	}
 	if err := p.forget(); err != nil {
@@ -156,9 +144,5 @@ func (p *partFile) finish(durable bool) error {
 	if !durable {
 		return nil
 	}
-	dir, err := os.Open(filepath.Dir(p.path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return syncDirectory(p.dir, filepath.Dir(p.path))
 }

@@ -15,11 +15,11 @@ func TestPartFile(t *testing.T) {
 	some := ranges.NewSet(ranges.Range{Start: 10, End: 20}, ranges.Range{Start: 30, End: 100})
 	open := func(st *State, restart bool) (ranges.Set, bool) {
 		t.Helper()
-		p, have, stale, err := openPart(path, st, restart)
+		p, have, stale, err := openPart(systemFiles{}, path, st, restart)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, _, err := openPart(path, st, false); err == nil {
+		if _, _, _, err := openPart(systemFiles{}, path, st, false); err == nil {
 			t.Error("two processes have the file")
 		}
 		if info, err := p.Stat(); err != nil || info.Size() != st.Length {
@@ -32,7 +32,7 @@ func TestPartFile(t *testing.T) {
 	}
 	save := func() {
 		t.Helper()
-		p, _, _, err := openPart(path, st, false)
+		p, _, _, err := openPart(systemFiles{}, path, st, false)
 		if err != nil {
 			t.Fatal(err)
 		}
