@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/dustin/go-humanize"
 	"github.com/vbauerster/mpb/v8"
@@ -42,7 +45,7 @@ func newDisplay(o *clientOptions, stdout, stderr io.Writer, many bool) *display 
 
 // bar adds a bar for size bytes, -1 if that is not known.
 func (d *display) bar(name string, size int64, priority int) *mpb.Bar {
-	left := []decor.Decorator{decor.Name(name, decor.WCSyncSpaceR)}
+	left := []decor.Decorator{decor.Name(strings.ReplaceAll(printable(name), "\n", `\n`), decor.WCSyncSpaceR)}
 	right := []decor.Decorator{
 		decor.CountersKibiByte("% .1f / % .1f", decor.WCSyncSpace),
 		decor.AverageSpeed(decor.SizeB1024(0), "% .1f", decor.WCSyncSpace),
@@ -117,7 +120,7 @@ func (j *job) update(p client.Progress) {
 		if p.Size >= 0 {
 			of = " of " + humanize.IBytes(uint64(p.Size))
 		}
-		fmt.Fprintf(j.d.err, "%s: %s%s, %s/s\n", j.from, humanize.IBytes(uint64(now)), of, humanize.IBytes(j.rate()))
+		j.d.message("%s: %s%s, %s/s", j.from, humanize.IBytes(uint64(now)), of, humanize.IBytes(j.rate()))
 	}
 }
 
@@ -183,7 +186,7 @@ func (j *job) end(st *client.State, err error, status int) {
 
 // message shows a line, above the bars if there are some.
 func (d *display) message(format string, args ...any) {
-	line := fmt.Sprintf(format, args...) + "\n"
+	line := printable(fmt.Sprintf(format, args...)) + "\n"
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.bars != nil {
@@ -192,6 +195,20 @@ func (d *display) message(format string, args ...any) {
 		}
 	}
 	io.WriteString(d.err, line)
+}
+
+// printable returns s with escapes in the place of what could change a terminal: names come from servers.
+func printable(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r == '\n' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		q := strconv.QuoteRuneToASCII(r)
+		b.WriteString(q[1 : len(q)-1])
+	}
+	return b.String()
 }
 
 // retrying shows why a transfer pauses.

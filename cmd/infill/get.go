@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,14 @@ import (
 const getHelp = `Download a resource to a file, to a directory under its name, or to standard
 output (-). Without FILE, it goes to the name that the URL ends in.
 
+A URL that ends in a slash is a collection: all that is in it, and in the
+collections in it, goes into the directory DIR, or into one with the name of the
+collection. Given again, the command gets what is missing, and what is not the
+same any more: of a file that is there, the size and then the digest are compared.
+Files that the collection does not have stay. A name that would lead out of the
+directory, or cannot be that of a file, is an error, and so is a resource that is
+not complete; the others are downloaded nevertheless.
+
 The bytes come over several connections into FILE.part; FILE.part.json says what
 of it is there. When all is there and has the digest that the server tells, the
 file gets its name. After an interruption of any kind, the same command goes on.
@@ -24,19 +33,22 @@ If the resource has changed since, it begins anew: two versions are never mixed.
 
 const getExamples = `  infill get http://host:8080/images/big.iso
   infill get http://host:8080/images/big.iso /tmp/other-name.iso
-  infill get http://host:8080/backup/home.tar - | tar -x`
+  infill get http://host:8080/backup/home.tar - | tar -x
+  infill get http://host:8080/backup/photos/
+  infill get http://host:8080/backup/photos/ /tmp/other-name`
 
 // getOptions are the flags of the get command.
 type getOptions struct {
 	clientOptions
 	download client.DownloadOptions
+	maxDepth int
 }
 
 func getCommand() *cobra.Command {
 	var o getOptions
 	cmd := clientCommand(&cobra.Command{
-		Use:     "get URL [FILE]",
-		Short:   "Download a resource",
+		Use:     "get URL [FILE|DIR]",
+		Short:   "Download a resource or a collection",
 		Long:    getHelp,
 		Example: getExamples,
 		Args:    cobra.RangeArgs(1, 2),
@@ -48,6 +60,7 @@ func getCommand() *cobra.Command {
 	flags.BoolVar(&o.download.NoVerify, "no-verify", false, "do not compare the digest")
 	flags.BoolVar(&o.download.Sync, "sync", false, "make the file durable before the end")
 	flags.DurationVar(&o.download.Checkpoint, "checkpoint", client.DefaultCheckpoint, "time between two notes of what is there: what a kill can cost")
+	flags.IntVar(&o.maxDepth, "max-depth", client.DefaultMaxDepth, "collections that may be in each other")
 	o.register(flags, true)
 	return cmd
 }
@@ -55,14 +68,17 @@ func getCommand() *cobra.Command {
 // run downloads args[0] to args[1].
 func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, args []string) error {
 	from, err := parseURL(args[0])
-	if err == nil && isCollection(from) {
-		err = fmt.Errorf("%s is a collection; infill ls shows what is in it", from)
-	}
 	if err == nil && o.download.Checkpoint <= 0 {
 		err = fmt.Errorf("--checkpoint is %v, want more than 0", o.download.Checkpoint)
 	}
+	if err == nil && o.maxDepth < 1 {
+		err = fmt.Errorf("--max-depth is %d, want at least 1", o.maxDepth)
+	}
 	if err != nil {
 		return &usageError{cmd.CommandPath(), err}
+	}
+	if isCollection(from) {
+		return o.all(ctx, cmd, from, strings.Join(args[1:], ""))
 	}
 	file := "."
 	if len(args) > 1 {
@@ -88,11 +104,7 @@ func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, args []string)
 	o.Retry.Notify = d.retrying
 	j := d.start("get", from.String(), file, filepath.Base(file), askedSize)
 	o.download.Progress = j.update
-	o.download.Stale = func() {
-		if !o.quiet {
-			d.message("%s is another version now; what an earlier download has left is thrown away", from)
-		}
-	}
+	o.download.Stale = func() { o.stale(d, from.String()) }
 	var st *client.State
 	switch {
 	case file == "-":
@@ -106,12 +118,19 @@ func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, args []string)
 	if err != nil {
 		status = exitStatus(ctx, err)
 		if ctx.Err() != nil {
-			err = errors.New("interrupted")
+			err = errInterrupted
 		}
 	}
 	j.end(st, err, status)
 	d.close()
 	return err
+}
+
+// stale tells that an earlier download was of no use.
+func (o *getOptions) stale(d *display, url string) {
+	if !o.quiet {
+		d.message("%s is another version now; what an earlier download has left is thrown away", url)
+	}
 }
 
 // toDevice downloads to what is there and is not a regular file, such as /dev/null or a pipe.

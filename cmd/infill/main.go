@@ -31,7 +31,7 @@ func main() {
 	if err == nil {
 		return
 	}
-	fmt.Fprintf(os.Stderr, "infill: %v\n", err)
+	fmt.Fprintf(os.Stderr, "infill: %s\n", printable(err.Error()))
 	var usage *usageError
 	if errors.As(err, &usage) {
 		fmt.Fprintf(os.Stderr, "Run '%s --help' for usage.\n", usage.command)

@@ -103,7 +103,7 @@ func (o *putOptions) run(ctx context.Context, cmd *cobra.Command, args []string)
 	}
 	d := newDisplay(&o.clientOptions, cmd.OutOrStdout(), cmd.ErrOrStderr(), many)
 	o.Retry.Notify = d.retrying
-	p := &putting{o: o, d: d, stdin: cmd.InOrStdin(), many: many, slots: make(chan struct{}, o.Connections)}
+	p := &putting{o: o, stdin: cmd.InOrStdin(), many: many, slots: make(chan struct{}, o.Connections), failures: failures{d: d}}
 	err = p.all(ctx, files, at)
 	d.close()
 	return err
@@ -113,16 +113,12 @@ func (o *putOptions) run(ctx context.Context, cmd *cobra.Command, args []string)
 // ones go one after the other.
 type putting struct {
 	o     *putOptions
-	d     *display
 	stdin io.Reader
 	many  bool
 	slots chan struct{} // one for each small file in flight
 	large sync.Mutex    // held while a large file is sent
 	wg    sync.WaitGroup
-
-	mu     sync.Mutex
-	failed int
-	worst  error // the error of the first file that failed
+	failures
 }
 
 // smallFile is the size up to which files are sent several at a time.
@@ -134,13 +130,7 @@ func (p *putting) all(ctx context.Context, files []string, at *url.URL) error {
 		p.walk(ctx, f, at)
 	}
 	p.wg.Wait()
-	switch {
-	case ctx.Err() != nil:
-		return errors.New("interrupted")
-	case p.failed > 1:
-		return fmt.Errorf("%d files failed; the first: %w", p.failed, p.worst)
-	}
-	return p.worst
+	return p.err(ctx)
 }
 
 // walk uploads a file, or all files of a directory.
@@ -238,7 +228,7 @@ func (p *putting) put(ctx context.Context, src source, connections int) {
 	status := 0
 	if err != nil {
 		status = exitStatus(ctx, err)
-		p.note(ctx, src, err)
+		p.note(ctx, src.located(err), status)
 	}
 	j.end(st, err, status)
 }
@@ -273,26 +263,18 @@ func (p *putting) send(ctx context.Context, c *client.Client, j *job, src source
 
 // fail notes that src could not be begun.
 func (p *putting) fail(ctx context.Context, src source, err error) {
-	p.note(ctx, src, err)
+	status := exitStatus(ctx, err)
+	p.note(ctx, src.located(err), status)
 	if p.d.json {
-		p.d.print(result{Command: "put", From: src.path, To: src.url.String(), Error: err.Error(), Status: exitStatus(ctx, err)})
+		p.d.print(result{Command: "put", From: src.path, To: src.url.String(), Error: err.Error(), Status: status})
 	}
 }
 
-// note counts a failure. The first one is what the command ends with; the others are shown.
-func (p *putting) note(ctx context.Context, src source, err error) {
+// located returns err with the path of src, unless it has one.
+func (src source) located(err error) error {
 	var path *fs.PathError
-	if !errors.As(err, &path) {
-		err = fmt.Errorf("%s: %w", src.path, err)
+	if errors.As(err, &path) {
+		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.failed++
-	if p.worst == nil {
-		p.worst = err
-		return
-	}
-	if ctx.Err() == nil {
-		p.d.message("infill: %v", err)
-	}
+	return fmt.Errorf("%s: %w", src.path, err)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -84,7 +85,7 @@ func (d *collectionDownload) open() (fold bool, err error) {
 	if d.root != nil {
 		return d.fold, nil
 	}
-	if err := os.Mkdir(d.dir, 0o777); err != nil && !errors.Is(err, os.ErrExist) {
+	if err := os.Mkdir(d.dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
 		return false, err
 	}
 	root, err := os.OpenRoot(d.dir)
@@ -164,7 +165,7 @@ func (d *collectionDownload) download(ctx context.Context, e Entry, path string,
 	}
 	own.Root = d.root
 	dir := filepath.Dir(path)
-	if err := d.root.MkdirAll(dir, 0o777); err != nil {
+	if err := d.makeDirectory(dir); err != nil {
 		return nil, err
 	}
 	st, err := c.Download(ctx, e.URL, path, &own)
@@ -175,6 +176,18 @@ func (d *collectionDownload) download(ctx context.Context, e Entry, path string,
 		err = d.syncAbove(dir)
 	}
 	return st, err
+}
+
+// makeDirectory makes dir and those it is in, as far as they do not exist.
+func (d *collectionDownload) makeDirectory(dir string) error {
+	err := d.root.MkdirAll(dir, 0o777)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := d.root.Stat(dir); err != nil {
+		return err // a link that leads out of the root, for one
+	}
+	return &fs.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
 }
 
 // syncAbove makes the names of a directory and of those it is in durable.
