@@ -132,25 +132,10 @@ func send(method, url string, size, off int64, header ...string) error {
 	return err
 }
 
-// versus lets two sides take turns, the first one alternating, and reports the
-// medians of their throughputs and the ratio.
+// versus compares two sides in bytes per second.
 func versus(b *testing.B, size int64, bare, infill func(round int) error) {
 	b.SetBytes(2 * size)
-	sides := []func(int) error{bare, infill}
-	var rates [2][]float64
-	for round := 0; b.Loop(); round++ {
-		for k := range sides {
-			k = (k + round) % 2
-			start := time.Now()
-			if err := sides[k](round); err != nil {
-				b.Fatal(err)
-			}
-			rates[k] = append(rates[k], float64(size)/(1<<20)/time.Since(start).Seconds())
-		}
-	}
-	b.ReportMetric(bench.Median(rates[0]), "bare-MiB/s")
-	b.ReportMetric(bench.Median(rates[1]), "infill-MiB/s")
-	b.ReportMetric(bench.Median(rates[1])/bench.Median(rates[0]), "ratio")
+	compare(b, float64(size)/(1<<20), [2]side{{"bare-MiB/s", bare}, {"infill-MiB/s", infill}})
 }
 
 func BenchmarkPut(b *testing.B) {

@@ -7,9 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/infill-http/infill/cmd/infill/internal/bench"
 )
 
 const (
@@ -17,32 +14,6 @@ const (
 	multiCount  = 1 << 10
 	multiRanges = 16 // of rangeSize each, in one request
 )
-
-// A side is one of two that a benchmark compares: its round makes count requests.
-type side struct {
-	name  string
-	round func() error
-}
-
-// compare lets two sides take turns, the first one alternating, and reports the medians of their rates and the ratio of
-// the second to the first.
-func compare(b *testing.B, count int64, sides [2]side) {
-	var rates [2][]float64
-	for round := 0; b.Loop(); round++ {
-		for k := range sides {
-			k = (k + round) % 2
-			start := time.Now()
-			if err := sides[k].round(); err != nil {
-				b.Fatal(err)
-			}
-			rates[k] = append(rates[k], float64(count)/time.Since(start).Seconds())
-		}
-	}
-	for k, s := range sides {
-		b.ReportMetric(bench.Median(rates[k]), s.name+"/s")
-	}
-	b.ReportMetric(bench.Median(rates[1])/bench.Median(rates[0]), "ratio")
-}
 
 // BenchmarkHead asks for the state of incomplete resources over 64 connections: what one with 100,000 separate ranges
 // costs, against one with as many as a response lists at most, and one with 10.
@@ -57,7 +28,7 @@ func BenchmarkHead(b *testing.B) {
 	}
 	head := func(n int64) side {
 		url := infill + "/" + strconv.FormatInt(n, 10)
-		return side{strconv.FormatInt(n, 10) + "-ranges", func() error {
+		return side{strconv.FormatInt(n, 10) + "-ranges/s", func(int) error {
 			return bySmallClients(headCount, func(int64) error { return get(client, "HEAD", url, "", http.StatusOK, 0) })
 		}}
 	}
@@ -103,7 +74,7 @@ func BenchmarkMultiRanges(b *testing.B) {
 		}
 	}
 	read := func(name, url string) side {
-		return side{name, func() error {
+		return side{name + "/s", func(int) error {
 			return bySmallClients(multiCount, func(n int64) error {
 				var value strings.Builder
 				for i := range int64(multiRanges) {

@@ -35,24 +35,9 @@ const (
 	scaleCount = 8 << 10 // requests of one round
 )
 
-// scale lets two sides take turns, the first one alternating, and reports the medians of their rates in requests per
-// second and the ratio.
+// scale compares two sides in requests per second.
 func scale(b *testing.B, count int, few, many func(round int) error) {
-	sides := []func(int) error{few, many}
-	var rates [2][]float64
-	for round := 0; b.Loop(); round++ {
-		for k := range sides {
-			k = (k + round) % 2
-			start := time.Now()
-			if err := sides[k](round); err != nil {
-				b.Fatal(err)
-			}
-			rates[k] = append(rates[k], float64(count)/time.Since(start).Seconds())
-		}
-	}
-	b.ReportMetric(bench.Median(rates[0]), "few/s")
-	b.ReportMetric(bench.Median(rates[1]), "many/s")
-	b.ReportMetric(bench.Median(rates[1])/bench.Median(rates[0]), "ratio")
+	compare(b, float64(count), [2]side{{"few/s", few}, {"many/s", many}})
 }
 
 // scaleServer serves a store that build has filled, in a process of its own, so that its garbage is collected for itself.

@@ -332,18 +332,24 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// TestLeft checks that what cannot be deleted is an error, and told.
-func TestLeft(t *testing.T) {
-	var deletes atomic.Int64
-	url := serveInfill(t, func(h http.Handler) http.Handler {
+// serveRefusing runs infill, which answers the n-th DELETE with a status. It counts them.
+func serveRefusing(t *testing.T, n int64, status int) (url string, deletes *atomic.Int64) {
+	deletes = new(atomic.Int64)
+	url = serveInfill(t, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodDelete && deletes.Add(1) == 2 {
-				w.WriteHeader(http.StatusForbidden)
+			if r.Method == http.MethodDelete && deletes.Add(1) == n {
+				w.WriteHeader(status)
 				return
 			}
 			h.ServeHTTP(w, r)
 		})
 	})
+	return url, deletes
+}
+
+// TestLeft checks that what cannot be deleted is an error, and told.
+func TestLeft(t *testing.T) {
+	url, _ := serveRefusing(t, 2, http.StatusForbidden)
 	c := small(Target{url, "infill"})
 	c.Workloads = []string{"put"}
 	report, err := Run(t.Context(), c)
@@ -355,16 +361,7 @@ func TestLeft(t *testing.T) {
 // TestBusy checks that what is locked by an upload that was cut off is tried to be
 // deleted again.
 func TestBusy(t *testing.T) {
-	var deletes atomic.Int64
-	url := serveInfill(t, func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == http.MethodDelete && deletes.Add(1) == 1 {
-				w.WriteHeader(http.StatusLocked)
-				return
-			}
-			h.ServeHTTP(w, r)
-		})
-	})
+	url, deletes := serveRefusing(t, 1, http.StatusLocked)
 	c := small(Target{url, "infill"})
 	c.Workloads, c.Rounds = []string{"put"}, 1
 	run(t, c)

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/infill-http/infill/cmd/infill/internal/bench"
+)
+
+// A side is one of two that a benchmark compares.
+type side struct {
+	metric string // of its rate, such as "bare-MiB/s"
+	round  func(round int) error
+}
+
+// compare lets two sides take turns, the first one alternating, and reports the medians of their rates, of which one
+// round makes amount, and the ratio of the second to the first.
+func compare(b *testing.B, amount float64, sides [2]side) {
+	var rates [2][]float64
+	for round := 0; b.Loop(); round++ {
+		for k := range sides {
+			k = (k + round) % 2
+			start := time.Now()
+			if err := sides[k].round(round); err != nil {
+				b.Fatal(err)
+			}
+			rates[k] = append(rates[k], amount/time.Since(start).Seconds())
+		}
+	}
+	for k, s := range sides {
+		b.ReportMetric(bench.Median(rates[k]), s.metric)
+	}
+	b.ReportMetric(bench.Median(rates[1])/bench.Median(rates[0]), "ratio")
+}
