@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -48,6 +50,7 @@ type pair struct {
 // startChaos forwards connections to target until the test ends.
 func startChaos(t testing.TB, target string, faults ...fault) *chaos {
 	t.Helper()
+	slices.SortFunc(faults, func(a, b fault) int { return cmp.Compare(a.at, b.at) })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

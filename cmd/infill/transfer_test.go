@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -121,13 +120,21 @@ func (r *restarter) restart() {
 	r.p = startServe(r.t, "--data", r.dir, "--listen", r.addr)
 }
 
-// chaosFaults returns n faults between 0 and most bytes, each of one of the kinds.
-func chaosFaults(rng *rand.Rand, n int, most int64, kinds ...func(*pair)) []fault {
-	var list []fault
-	for range n {
-		list = append(list, fault{rng.Int64N(most), kinds[rng.IntN(len(kinds))]})
+// interruptions returns faults during the transfer of transferSize bytes: 12 that break a connection or kill the client
+// whose process is in the channel, and one that kills the server.
+func interruptions(rng *rand.Rand, srv *restarter, client chan *exec.Cmd) []fault {
+	kill := func(*pair) {
+		select {
+		case cmd := <-client:
+			_ = cmd.Process.Kill()
+		default:
+		}
 	}
-	slices.SortFunc(list, func(a, b fault) int { return int(min(max(a.at-b.at, -1), 1)) })
+	kinds := []func(*pair){(*pair).drop, (*pair).reset, (*pair).freeze, kill}
+	list := []fault{{rng.Int64N(transferSize), func(*pair) { srv.restart() }}}
+	for range 12 {
+		list = append(list, fault{rng.Int64N(transferSize), kinds[rng.IntN(len(kinds))]})
+	}
 	return list
 }
 
@@ -141,17 +148,7 @@ func TestPutInterrupted(t *testing.T) {
 		file := randomFile(t, rng.Uint64(), transferSize)
 		srv := startRestarter(t)
 		client := make(chan *exec.Cmd, 1)
-		kill := func(*pair) {
-			select {
-			case cmd := <-client:
-				_ = cmd.Process.Kill()
-			default:
-			}
-		}
-		restart := func(*pair) { srv.restart() }
-		faults := chaosFaults(rng, 12, transferSize, (*pair).drop, (*pair).reset, (*pair).freeze, kill)
-		faults = append(faults, fault{rng.Int64N(transferSize), restart})
-		slices.SortFunc(faults, func(a, b fault) int { return int(min(max(a.at-b.at, -1), 1)) })
+		faults := interruptions(rng, srv, client)
 		proxy := startChaos(t, srv.addr, faults...)
 		kills := untilDone(t, client, append([]string{"put"}, append(strings.Fields(transferFlags), file, "http://"+proxy.addr+"/f")...))
 		up, _, _ := proxy.totals()
@@ -228,16 +225,7 @@ func TestGetInterrupted(t *testing.T) {
 			t.Fatal(output(cmd))
 		}
 		client := make(chan *exec.Cmd, 1)
-		kill := func(*pair) {
-			select {
-			case cmd := <-client:
-				_ = cmd.Process.Kill()
-			default:
-			}
-		}
-		faults := chaosFaults(rng, 12, transferSize, (*pair).drop, (*pair).reset, (*pair).freeze, kill)
-		faults = append(faults, fault{rng.Int64N(transferSize), func(*pair) { srv.restart() }})
-		slices.SortFunc(faults, func(a, b fault) int { return int(min(max(a.at-b.at, -1), 1)) })
+		faults := interruptions(rng, srv, client)
 		proxy := startChaos(t, srv.addr, faults...)
 		proxy.slow(4*time.Millisecond, 32<<10)
 		got := filepath.Join(t.TempDir(), "got")
