@@ -86,7 +86,11 @@ func (d *download) run(ctx context.Context) (*State, error) {
 		return nil, err
 	}
 	if info != nil && !d.o.NoVerify {
-		if same, err := d.there(ctx, info.Size()); same || err != nil {
+		same, err := d.there(ctx, info.Size())
+		if same {
+			err = clearSidecar(d.dir, d.path)
+		}
+		if same || err != nil {
 			return d.st, err
 		}
 	}

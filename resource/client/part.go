@@ -119,13 +119,22 @@ func (p *partFile) save(have ranges.Set) error {
 	return p.dir.Rename(p.path+newSidecarSuffix, p.path+sidecarSuffix)
 }
 
-// forget removes the sidecar, so that nothing counts as there.
-func (p *partFile) forget() error {
-	err := p.dir.Remove(p.path + sidecarSuffix)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// clearSidecar removes the sidecar of a finished file, which a kill between the last two steps of finish has left.
+func clearSidecar(dir fileSystem, path string) error {
+	if _, err := dir.Stat(path + partSuffix); !errors.Is(err, fs.ErrNotExist) {
+		return err // somebody may be downloading
 	}
-	return err
+	return (&partFile{dir: dir, path: path}).forget()
+}
+
+// forget removes the sidecar, so that nothing counts as there, and one that a kill kept from being complete.
+func (p *partFile) forget() error {
+	for _, suffix := range []string{sidecarSuffix, newSidecarSuffix} {
+		if err := p.dir.Remove(p.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // finish gives the file its name. With durable set, it has it after a loss of power too.

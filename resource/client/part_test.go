@@ -80,3 +80,22 @@ func TestPartFile(t *testing.T) {
 		t.Errorf("short file: %v, stale: %t", have, stale)
 	}
 }
+
+// TestPartFileLeft: what a kill left of the sidecar, while it was written or when the file was finished, is removed by the
+// next download.
+func TestPartFileLeft(t *testing.T) {
+	w := newWorld(t)
+	w.request("PUT", "/f", "content")
+	path := filepath.Join(t.TempDir(), "f")
+	for _, suffix := range []string{newSidecarSuffix, sidecarSuffix, newSidecarSuffix} {
+		if err := os.WriteFile(path+suffix, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.client().Download(t.Context(), w.url+"/f", path, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := below(t, filepath.Dir(path)); len(got) != 1 {
+			t.Errorf("after %s: %q", suffix, got)
+		}
+	}
+}
