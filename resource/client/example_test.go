@@ -120,3 +120,27 @@ func ExampleClient_List() {
 	// c 0 <nil>
 	// z 0 <nil>
 }
+
+// A collection is a directory on this side. The second call asks what has changed.
+func ExampleClient_DownloadCollection() {
+	url, end := serve()
+	defer end()
+	ctx := context.Background()
+	var c client.Client
+	for _, name := range []string{"a", "b/c", "b/d"} {
+		if _, err := c.Upload(ctx, url+"/docs/"+name, strings.NewReader(name), int64(len(name)), nil); err != nil {
+			log.Fatal(err)
+		}
+	}
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := c.DownloadCollection(ctx, url+"/docs/", dir, nil); err != nil {
+		log.Fatal(err)
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "b", "c"))
+	fmt.Printf("%s %v\n", content, err)
+	// Output: b/c <nil>
+}
