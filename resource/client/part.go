@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/infill-http/infill/ranges"
 )
@@ -18,6 +19,7 @@ type partFile struct {
 	dir     fileSystem
 	path    string // of the finished file
 	sidecar sidecar
+	noted   atomic.Bool // there may be a sidecar
 }
 
 // The suffixes of the files beside the finished one.
@@ -69,6 +71,7 @@ func openPart(dir fileSystem, path string, st *State, restart bool) (p *partFile
 	}
 	var old sidecar
 	text, err := readFile(dir, path+sidecarSuffix)
+	p.noted.Store(info.Size() > 0 || err == nil)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		stale = info.Size() > 0
@@ -88,10 +91,12 @@ func openPart(dir fileSystem, path string, st *State, restart bool) (p *partFile
 		if err := p.forget(); err != nil {
 			return nil, have, false, err
 		}
-		if err := f.Truncate(0); err != nil {
-			return nil, have, false, err
+		if info.Size() > 0 {
+			if err := f.Truncate(0); err != nil {
+				return nil, have, false, err
+			}
 		}
-		if st.Length >= 0 {
+		if st.Length > 0 {
 			if err := f.Truncate(st.Length); err != nil {
 				return nil, have, false, err
 			}
@@ -102,6 +107,7 @@ func openPart(dir fileSystem, path string, st *State, restart bool) (p *partFile
 
 // save notes that the bytes in have are there.
 func (p *partFile) save(have ranges.Set) error {
+	p.noted.Store(true)
 	if err := syncData(p.File); err != nil {
 		return err
 	}
@@ -124,11 +130,16 @@ func clearSidecar(dir fileSystem, path string) error {
 	if _, err := dir.Stat(path + partSuffix); !errors.Is(err, fs.ErrNotExist) {
 		return err // somebody may be downloading
 	}
-	return (&partFile{dir: dir, path: path}).forget()
+	p := &partFile{dir: dir, path: path}
+	p.noted.Store(true)
+	return p.forget()
 }
 
 // forget removes the sidecar, so that nothing counts as there, and one that a kill kept from being complete.
 func (p *partFile) forget() error {
+	if !p.noted.Load() {
+		return nil
+	}
 	for _, suffix := range []string{sidecarSuffix, newSidecarSuffix} {
 		if err := p.dir.Remove(p.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

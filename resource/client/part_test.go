@@ -87,15 +87,17 @@ func TestPartFileLeft(t *testing.T) {
 	w := newWorld(t)
 	w.request("PUT", "/f", "content")
 	path := filepath.Join(t.TempDir(), "f")
-	for _, suffix := range []string{newSidecarSuffix, sidecarSuffix, newSidecarSuffix} {
-		if err := os.WriteFile(path+suffix, []byte("{"), 0o600); err != nil {
-			t.Fatal(err)
+	for _, left := range [][]string{{partSuffix, newSidecarSuffix}, {sidecarSuffix}, {newSidecarSuffix}} {
+		for _, suffix := range left {
+			if err := os.WriteFile(path+suffix, []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if _, err := w.client().Download(t.Context(), w.url+"/f", path, nil); err != nil {
 			t.Fatal(err)
 		}
 		if got := below(t, filepath.Dir(path)); len(got) != 1 {
-			t.Errorf("after %s: %q", suffix, got)
+			t.Errorf("after %q: %q", left, got)
 		}
 	}
 }
