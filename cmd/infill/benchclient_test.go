@@ -3,14 +3,18 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/infill-http/infill/cmd/infill/internal/bench"
 )
 
-// These benchmarks compare the commands with curl, which is the bare side, for the same file and server. The server is a
+// These benchmarks compare the commands with curl, which is the bare side unless another one is named, for the same file and server. The server is a
 // process of its own. What was uploaded is deleted in the time of both.
 //
 //	go test ./cmd/infill -run '^$' -bench Client -benchtime 5x
@@ -74,6 +78,45 @@ func benchGet(b *testing.B, n int64, via func(addr string) string) {
 	}
 	versus(b, n,
 		func(int) error { return down("curl", "-sSf", "-o", filepath.Join(dir, "curl"), url) },
+		func(int) error { return down("infill", "get", "-q", url, filepath.Join(dir, "infill")) })
+}
+
+// BenchmarkClientGetCollection downloads 2000 files of 8 KiB, eight at a time; the other side is rclone, which compares no
+// digests.
+func BenchmarkClientGetCollection(b *testing.B) {
+	const count, size = 2000, 8 << 10
+	if _, err := exec.LookPath("rclone"); err != nil {
+		b.Skip(err)
+	}
+	tree := filepath.Join(b.TempDir(), "tree")
+	for n := range int64(count) {
+		name := filepath.Join(tree, fmt.Sprint(n%10), fmt.Sprint(n))
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			b.Fatal(err)
+		}
+		content, err := io.ReadAll(bench.NewContent(uint64(n), size))
+		if err == nil {
+			err = os.WriteFile(name, content, 0o600)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	url := "http://" + startServe(b).addr + "/c/"
+	if err := command("infill", "put", "-q", tree, strings.TrimSuffix(url, "/")); err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	down := func(name string, args ...string) error {
+		if err := command(name, args...); err != nil {
+			return err
+		}
+		return os.RemoveAll(filepath.Join(dir, name))
+	}
+	versus(b, count*size,
+		func(int) error {
+			return down("rclone", "--config", filepath.Join(dir, "none"), "--transfers", "8", "copy", "--http-url", url, ":http:", filepath.Join(dir, "rclone"))
+		},
 		func(int) error { return down("infill", "get", "-q", url, filepath.Join(dir, "infill")) })
 }
 
