@@ -18,7 +18,7 @@ var layers = map[string][]string{
 	"store":                  {"ranges", "github.com/cockroachdb/pebble/v2", "golang.org/x"},
 	"resource/internal/pace": {},
 	"resource":               {"byteranges", "store", "ranges", "resource/internal/pace", "github.com/klauspost/compress", "github.com/dunglas/httpsfv"},
-	"resource/client":        {"byteranges", "ranges", "github.com/dunglas/httpsfv"},
+	"resource/client":        {"byteranges", "ranges", "github.com/dunglas/httpsfv", "golang.org/x/net/http/httpguts"},
 	"resource/server":        {"resource/internal/pace", "golang.org/x"},
 	"spec":                   {},
 	"cmd/infill/internal/bench": {"byteranges", "github.com/dustin/go-humanize",

@@ -28,7 +28,7 @@ type Client struct {
 	HTTP *http.Client
 
 	// Header has fields that are added to all requests, such as Authorization. A redirect to another host does not get
-	// those that net/http considers sensitive.
+	// those that net/http considers sensitive. Host is the name that the server is told, if it is not that of the URL.
 	Header http.Header
 
 	// Connections is how many requests one transfer has in flight. Default: DefaultConnections.
@@ -72,7 +72,6 @@ var defaultHTTP = sync.OnceValue(func() *http.Client {
 		MaxIdleConnsPerHost: 256, // not fewer than any transfer uses
 		IdleConnTimeout:     90 * time.Second,
 		TLSHandshakeTimeout: DefaultStallTimeout,
-		DisableCompression:  true, // ranges and digests are of the bytes as they are stored
 		WriteBufferSize:     64 << 10,
 		ReadBufferSize:      64 << 10,
 	}}

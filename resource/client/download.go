@@ -129,7 +129,7 @@ func (c *Client) readable(ctx context.Context, url string) (*State, error) {
 	case err != nil:
 		return nil, err
 	case !st.Complete:
-		return nil, fmt.Errorf("%w: %s has %d bytes", ErrIncomplete, url, st.Received.Size())
+		return nil, fmt.Errorf("%w: %s has %d bytes", ErrIncomplete, redacted(url), st.Received.Size())
 	}
 	return st, nil
 }
@@ -170,7 +170,7 @@ func (c *Client) digest(ctx context.Context, st *State) (Digest, error) {
 
 // changed is the error for a resource that is not what it was.
 func changed(url string) error {
-	return fmt.Errorf("%w: %s; what was received of it is of no use", ErrChanged, url)
+	return fmt.Errorf("%w: %s; what was received of it is of no use", ErrChanged, redacted(url))
 }
 
 // single receives all with one request, from the start.
@@ -204,5 +204,5 @@ func (d *download) compare(got, want Digest) error {
 	if !want.Known() || got == want {
 		return nil
 	}
-	return errors.Join(fmt.Errorf("%w: %s came with other bytes than its digest %s says", ErrDigest, d.url, want), d.part.forget())
+	return errors.Join(fmt.Errorf("%w: %s came with other bytes than its digest %s says", ErrDigest, redacted(d.url), want), d.part.forget())
 }

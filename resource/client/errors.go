@@ -1,6 +1,8 @@
 package client
 
 import (
+	"cmp"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Errors that callers tell apart. An [*Error] is one of them according to its status and problem type.
@@ -46,15 +49,16 @@ type Problem struct {
 
 // An Error is a response that is an error, or a request that got no response. It is returned as a pointer.
 type Error struct {
-	Method   string
-	URL      string
-	Status   int // status code; 0 if there was no response
-	Header   http.Header
-	*Problem       // nil if the response had no problem document
-	Err      error // why there was no response, or nil
+	Method  string
+	URL     string // without the password
+	Status  int    // status code; 0 if there was no response
+	Header  http.Header
+	Problem *Problem // nil if the response had no problem document
+	Err     error    // why there was no response, or nil
 }
 
-// Error returns the method, the URL, and what went wrong, in one line.
+// Error returns the method, the URL without its password, and what went wrong, in one line. It has no control characters,
+// whatever the server said.
 func (e *Error) Error() string {
 	what := fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
 	switch {
@@ -62,12 +66,17 @@ func (e *Error) Error() string {
 		what = e.Err.Error()
 	case e.Status/100 == 3 && e.Header.Get(fieldLocation) != "":
 		what += ", to " + e.Header.Get(fieldLocation)
-	case e.Problem != nil && e.Detail != "":
-		what += ": " + e.Detail
-	case e.Problem != nil && e.Title != "":
-		what += ": " + e.Title
+	case e.Problem != nil:
+		if detail := cmp.Or(e.Problem.Detail, e.Problem.Title); detail != "" {
+			what += ": " + detail
+		}
 	}
-	return fmt.Sprintf("%s %s: %s", e.Method, e.URL, what)
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, fmt.Sprintf("%s %s: %s", e.Method, e.URL, what))
 }
 
 // Unwrap returns e.Err.
@@ -115,15 +124,15 @@ func (e *Error) problem() string {
 	if e.Problem == nil {
 		return ""
 	}
-	if name, ok := strings.CutPrefix(e.Type, problemBase); ok {
+	if name, ok := strings.CutPrefix(e.Problem.Type, problemBase); ok {
 		return name
 	}
-	_, name, _ := strings.Cut(e.Type, "iana.org/assignments/http-problem-types#")
+	_, name, _ := strings.Cut(e.Problem.Type, "iana.org/assignments/http-problem-types#")
 	return name
 }
 
-// temporary reports whether the same request may succeed later.
-func (e *Error) temporary() bool {
+// Temporary reports whether the same request may succeed later.
+func (e *Error) Temporary() bool {
 	switch e.problem() {
 	case "read-only":
 		return false
@@ -131,7 +140,10 @@ func (e *Error) temporary() bool {
 		return true // what arrived is not what was sent
 	}
 	switch e.Status {
-	case 0, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
+	case 0:
+		var cert *tls.CertificateVerificationError
+		return !errors.As(e.Err, &cert) && !errors.Is(e.Err, http.ErrSchemeMismatch)
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests, http.StatusInternalServerError,
 		http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
@@ -148,7 +160,7 @@ func asError(err error) *Error {
 // temporary reports whether what failed with err may succeed later.
 func temporary(err error) bool {
 	e := asError(err)
-	return e != nil && e.temporary()
+	return e != nil && e.Temporary()
 }
 
 // statusOf returns the status of the response that err is, or 0.
@@ -189,6 +201,15 @@ func lostError(req *http.Request, err error) *Error {
 	return &Error{Method: req.Method, URL: req.URL.Redacted(), Err: err}
 }
 
+// redacted returns a URL for a message: without the password.
+func redacted(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return s[strings.LastIndexByte(s, '@')+1:]
+	}
+	return u.Redacted()
+}
+
 // retryAfter returns how long the response asks to wait (RFC 9110, Section 10.2.3), or 0.
 func (e *Error) retryAfter(now time.Time) time.Duration {
 	value := e.Header.Get(fieldRetryAfter)
@@ -198,9 +219,9 @@ func (e *Error) retryAfter(now time.Time) time.Duration {
 	if at, err := http.ParseTime(value); err == nil {
 		return max(0, at.Sub(now))
 	}
-	seconds, err := strconv.ParseInt(value, 10, 32)
-	if err != nil || seconds < 0 {
+	seconds, err := strconv.ParseUint(value, 10, 32)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0
 	}
-	return time.Duration(seconds) * time.Second
+	return time.Duration(seconds) * time.Second // of a number that is out of range, as many as there can be
 }

@@ -1,15 +1,20 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // A call is one request, without its context.
@@ -20,6 +25,7 @@ type call struct {
 	body   func() io.Reader // nil: no content; called for each time that the request is sent
 	size   int64            // length of the content, -1 if it is not known
 	sent   func(n int)      // called with how much of the content was handed to the connection; may be nil
+	once   bool             // the content cannot be sent again
 	slow   bool             // the server may have to hash all of a resource before it answers
 }
 
@@ -40,15 +46,28 @@ func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
 	if err != nil {
 		cancel(nil)
 		release()
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			parse.URL = redacted(parse.URL)
+		}
 		return nil, err
 	}
 	maps.Copy(req.Header, c.Header)
 	for name, lines := range r.header {
 		req.Header[name] = slices.Clone(lines)
 	}
-	if _, ok := req.Header["User-Agent"]; !ok {
-		req.Header.Set("User-Agent", "infill")
+	err = checkFields(req.Header)
+	if c.HTTP == nil && req.URL.Scheme != "http" && req.URL.Scheme != "https" {
+		err = errors.New("want a URL with http or https")
 	}
+	if err != nil {
+		cancel(nil)
+		release()
+		return nil, fmt.Errorf("%s %s: %w", r.method, redacted(r.url), err)
+	}
+	req.Host = cmp.Or(req.Header.Get("Host"), req.Host)
+	setDefault(req.Header, fieldUserAgent, "infill")
+	setDefault(req.Header, fieldAcceptEncoding, "identity") // ranges and digests are of the bytes as they are stored
 	var source *sourceReader
 	if r.body != nil {
 		body := func() io.ReadCloser {
@@ -56,7 +75,9 @@ func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
 			return &watchedBody{source: source, w: w, idle: c.stallTimeout(), end: answer, left: r.size, moved: r.sent}
 		}
 		req.ContentLength = r.size
-		req.GetBody = func() (io.ReadCloser, error) { return body(), nil }
+		if !r.once {
+			req.GetBody = func() (io.ReadCloser, error) { return body(), nil }
+		}
 		if req.Body = body(); r.size == 0 {
 			req.Body = http.NoBody
 		}
@@ -103,6 +124,28 @@ func (c *Client) acquire(ctx context.Context) (release func(), err error) {
 	}
 }
 
+// checkFields returns an error if hd has a field that cannot be sent.
+func checkFields(hd http.Header) error {
+	for name, lines := range hd {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return fmt.Errorf("%q is no name of a field", name)
+		}
+		for _, line := range lines {
+			if !httpguts.ValidHeaderFieldValue(line) {
+				return fmt.Errorf("field %s has characters that cannot be sent", name)
+			}
+		}
+	}
+	return nil
+}
+
+// setDefault sets a field that hd does not have.
+func setDefault(hd http.Header, name, value string) {
+	if _, ok := hd[name]; !ok {
+		hd.Set(name, value)
+	}
+}
+
 // exchange is do for requests whose response has no content that matters.
 func (c *Client) exchange(ctx context.Context, r call) (*http.Response, error) {
 	resp, err := c.do(ctx, r)
@@ -120,7 +163,7 @@ type watchdog struct {
 	timer *time.Timer
 }
 
-// reset gives until d from now. It is not called by two goroutines at the same time.
+// reset gives until d from now. The first call of it comes before all others.
 func (w *watchdog) reset(d time.Duration) {
 	if w.timer == nil {
 		w.timer = time.AfterFunc(d, w.bark)
@@ -131,7 +174,8 @@ func (w *watchdog) reset(d time.Duration) {
 
 func (w *watchdog) stop() { w.timer.Stop() }
 
-// A watchedBody is the content of a request. Each read of it shows that the connection takes what is sent.
+// A watchedBody is the content of a request. Each read of it shows that the connection takes what is sent. How long the
+// source takes to have some does not count.
 type watchedBody struct {
 	source    *sourceReader
 	w         *watchdog
@@ -141,6 +185,7 @@ type watchedBody struct {
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
+	b.w.stop()
 	n, err := b.source.Read(p)
 	b.took(n, err != nil)
 	return n, err

@@ -133,21 +133,21 @@ func (st *State) matches(resp *http.Response, r ranges.Range) error {
 	}
 	if resp.StatusCode == http.StatusOK && r.Start == 0 && (r.End == st.Length || st.Length < 0) {
 		if n := resp.ContentLength; n >= 0 && st.Length >= 0 && n != st.Length {
-			return fmt.Errorf("%w: %s has %d bytes, and sends %d", ErrServer, st.URL, st.Length, n)
+			return fmt.Errorf("%w: %s has %d bytes, and sends %d", ErrServer, redacted(st.URL), st.Length, n)
 		}
 		return nil
 	}
 	if resp.StatusCode != http.StatusPartialContent {
-		return fmt.Errorf("%w: GET %s: %d in the place of the range that was asked for", ErrServer, st.URL, resp.StatusCode)
+		return fmt.Errorf("%w: GET %s: %d in the place of the range that was asked for", ErrServer, redacted(st.URL), resp.StatusCode)
 	}
 	got, err := ranges.ParseContentRange(resp.Header.Get(fieldContentRange))
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: GET %s: %w", ErrServer, st.URL, err)
+		return fmt.Errorf("%w: GET %s: %w", ErrServer, redacted(st.URL), err)
 	case got.Range != r || got.Length >= 0 && got.Length != st.Length:
-		return fmt.Errorf("%w: GET %s: %q in the place of bytes %d to %d of %d", ErrServer, st.URL, got, r.Start, r.End-1, st.Length)
+		return fmt.Errorf("%w: GET %s: %q in the place of bytes %d to %d of %d", ErrServer, redacted(st.URL), got, r.Start, r.End-1, st.Length)
 	case resp.ContentLength >= 0 && resp.ContentLength != r.Len():
-		return fmt.Errorf("%w: GET %s: %d bytes in the place of %d", ErrServer, st.URL, resp.ContentLength, r.Len())
+		return fmt.Errorf("%w: GET %s: %d bytes in the place of %d", ErrServer, redacted(st.URL), resp.ContentLength, r.Len())
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func (st *State) lost(err error) error {
 	case http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable:
 		return changed(st.URL)
 	case http.StatusNotFound, http.StatusGone:
-		return fmt.Errorf("%w: %s was removed while it was downloaded", ErrChanged, st.URL)
+		return fmt.Errorf("%w: %s was removed while it was downloaded", ErrChanged, redacted(st.URL))
 	}
 	return err
 }

@@ -17,6 +17,7 @@ import (
 // All fields that this package reads or writes.
 const (
 	fieldAccept         = "Accept"
+	fieldAcceptEncoding = "Accept-Encoding"
 	fieldAcceptPatch    = "Accept-Patch"
 	fieldAcceptRanges   = "Accept-Ranges"
 	fieldContentDigest  = "Content-Digest"
@@ -40,6 +41,7 @@ const (
 	fieldUploadLimit    = "Upload-Limit"
 	fieldUploadOffset   = "Upload-Offset"
 	fieldUploadReceived = "Upload-Received"
+	fieldUserAgent      = "User-Agent"
 	fieldWantReprDigest = "Want-Repr-Digest"
 )
 

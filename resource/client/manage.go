@@ -40,19 +40,26 @@ func (c *Client) Remove(ctx context.Context, url string, o *ChangeOptions) error
 }
 
 // Move gives the complete resource at from the URL to, which has to be on the same server. What is there is replaced in
-// one step. An incomplete source is an error that wraps ErrIncomplete.
+// one step. An incomplete source is an error that wraps ErrIncomplete. If there is no source, it wraps ErrNotFound; after
+// a lost response that may be because it was moved.
 func (c *Client) Move(ctx context.Context, from, to string, o *ChangeOptions) error {
-	hd := o.header()
-	hd.Set(fieldDestination, to)
-	return c.change(ctx, call{method: "MOVE", url: from, header: hd})
+	return c.relocate(ctx, "MOVE", from, to, o)
 }
 
 // Copy gives the resource at to the content of the complete resource at from, on the same server, without a copy of the
-// bytes. Otherwise it is like Move.
+// bytes. Otherwise it is like Move; with Keep, after a lost response, ErrChanged may be because of the copy itself.
 func (c *Client) Copy(ctx context.Context, from, to string, o *ChangeOptions) error {
+	return c.relocate(ctx, "COPY", from, to, o)
+}
+
+func (c *Client) relocate(ctx context.Context, method, from, to string, o *ChangeOptions) error {
 	hd := o.header()
+	if u, err := url.Parse(to); err == nil && u.User != nil {
+		u.User = nil // that is for the request
+		to = u.String()
+	}
 	hd.Set(fieldDestination, to)
-	return c.change(ctx, call{method: "COPY", url: from, header: hd})
+	return c.change(ctx, call{method: method, url: from, header: hd})
 }
 
 // change sends a request that has no content, again if need be.
@@ -98,7 +105,7 @@ func (c *Client) Create(ctx context.Context, collection string, o *CreateOptions
 		}
 		at, err := resp.Request.URL.Parse(resp.Header.Get(fieldLocation))
 		if err != nil || resp.Header.Get(fieldLocation) == "" || !sameOrigin(at, resp.Request.URL) {
-			return fmt.Errorf("%w: POST %s: no location of a new resource", ErrUnsupported, collection)
+			return fmt.Errorf("%w: POST %s: no location of a new resource", ErrUnsupported, redacted(collection))
 		}
 		st, err = newState(at.String(), resp)
 		return err
@@ -188,14 +195,14 @@ func (c *Client) listPage(ctx context.Context, at string) ([]Entry, string, erro
 		return nil, "", err // the connection was lost
 	}
 	if err != nil || doc.Entries == nil {
-		return nil, "", fmt.Errorf("%w: %s is no listing of this protocol", ErrUnsupported, at)
+		return nil, "", fmt.Errorf("%w: %s is no listing of this protocol", ErrUnsupported, redacted(at))
 	}
 	var page []Entry
 	for _, e := range *doc.Entries {
 		ref, err := resp.Request.URL.Parse("./" + e.Name)
 		name, err2 := url.PathUnescape(strings.TrimSuffix(e.Name, "/"))
 		if err != nil || err2 != nil {
-			return nil, "", fmt.Errorf("%w: %s has entry %.80q", ErrServer, at, e.Name)
+			return nil, "", fmt.Errorf("%w: %s has entry %.80q", ErrServer, redacted(at), e.Name)
 		}
 		entry := Entry{Name: name, URL: ref.String(), Collection: strings.HasSuffix(e.Name, "/"), Complete: e.Complete,
 			Offset: e.Offset, Length: -1, Type: e.Type, ETag: e.ETag, Modified: e.Modified}
@@ -208,8 +215,8 @@ func (c *Client) listPage(ctx context.Context, at string) ([]Entry, string, erro
 		return page, "", nil
 	}
 	next, err := resp.Request.URL.Parse(doc.Next)
-	if err != nil || !sameOrigin(next, resp.Request.URL) || len(page) == 0 {
-		return nil, "", fmt.Errorf("%w: %s goes on at %.80q", ErrServer, at, doc.Next)
+	if err != nil || !sameOrigin(next, resp.Request.URL) || len(page) == 0 || next.String() == at {
+		return nil, "", fmt.Errorf("%w: %s goes on at %.80q", ErrServer, redacted(at), doc.Next)
 	}
 	return page, next.String(), nil
 }

@@ -56,7 +56,7 @@ func openPart(dir fileSystem, path string, st *State, restart bool) (p *partFile
 	if err != nil {
 		return nil, have, false, err
 	}
-	p = &partFile{File: f, dir: dir, path: path, sidecar: sidecar{URL: st.URL, ETag: strongTag(st.ETag), Length: st.Length}}
+	p = &partFile{File: f, dir: dir, path: path, sidecar: sidecar{URL: redacted(st.URL), ETag: strongTag(st.ETag), Length: st.Length}}
 	defer func() {
 		if err != nil {
 			f.Close()

@@ -37,7 +37,7 @@ func (c *Client) Read(ctx context.Context, url string, w io.Writer, o *DownloadO
 		return nil, err
 	}
 	if got := NewDigest([32]byte(h.Sum(nil))); want.Known() && got != want {
-		return nil, fmt.Errorf("%w: %s came with other bytes than its digest %s says", ErrDigest, url, want)
+		return nil, fmt.Errorf("%w: %s came with other bytes than its digest %s says", ErrDigest, redacted(url), want)
 	}
 	return st, nil
 }
@@ -59,7 +59,7 @@ func (c *Client) read(ctx context.Context, st *State, w io.Writer, report *repor
 		if err := c.again(ctx, failures, err); err != nil {
 			return n, err
 		}
-		if n > 0 && (strongTag(st.ETag) == "" || !st.ranged && !st.Segmented) {
+		if n > 0 && (strongTag(st.ETag) == "" || st.Length < 0 || !st.ranged && !st.Segmented) {
 			if again == nil {
 				return n, fmt.Errorf("the server cannot go on where it was: %w", err)
 			}
@@ -97,7 +97,7 @@ func (c *Client) readFrom(ctx context.Context, st *State, w io.Writer, n *int64,
 	for {
 		m, err := resp.Body.Read(buf[:])
 		if st.Length >= 0 && *n+int64(m) > st.Length {
-			return fmt.Errorf("%w: GET %s: more than its %d bytes", ErrServer, st.URL, st.Length)
+			return fmt.Errorf("%w: GET %s: more than its %d bytes", ErrServer, redacted(st.URL), st.Length)
 		}
 		if m > 0 {
 			if _, err := w.Write(buf[:m]); err != nil {

@@ -41,7 +41,7 @@ type Retry struct {
 // pause returns how long to wait after the n-th failure in a row, the first one being 1, with err. The error is final.
 func (r *Retry) pause(n int, err error) (time.Duration, error) {
 	var e *Error
-	if !errors.As(err, &e) || !e.temporary() {
+	if !errors.As(err, &e) || !e.Temporary() {
 		return 0, err
 	}
 	if n >= cmp.Or(r.Attempts, DefaultAttempts) {

@@ -103,7 +103,7 @@ func newState(url string, resp *http.Response) (*State, error) {
 		received.Add(ranges.Range{End: max(0, st.Length)})
 	}
 	if end := received.Bounds().End; st.Length >= 0 && end > st.Length {
-		return nil, fmt.Errorf("%w: %s has byte %d of %d", ErrServer, url, end-1, st.Length)
+		return nil, fmt.Errorf("%w: %s has byte %d of %d", ErrServer, redacted(url), end-1, st.Length)
 	}
 	st.Received, st.Offset = received, received.Prefix()
 	target, truncated := parseLink(hd.Values(fieldLink), relRanges)
@@ -139,11 +139,11 @@ func (c *Client) readMap(ctx context.Context, st *State) error {
 		err = json.NewDecoder(io.LimitReader(resp.Body, maxMap)).Decode(&page)
 		resp.Body.Close()
 		if err != nil {
-			return fmt.Errorf("%w: full map %s: %w", ErrServer, at, err)
+			return fmt.Errorf("%w: full map %s: %w", ErrServer, at.Redacted(), err)
 		}
 		for _, r := range page.Ranges {
-			if r[0] < 0 || r[1] <= r[0] {
-				return fmt.Errorf("%w: full map %s has range %d", ErrServer, at, r)
+			if r[0] < 0 || r[1] <= r[0] || st.Length >= 0 && r[1] > st.Length {
+				return fmt.Errorf("%w: full map %s has range %d", ErrServer, at.Redacted(), r)
 			}
 			st.Received.Add(ranges.Range{Start: r[0], End: r[1]})
 		}
@@ -154,7 +154,7 @@ func (c *Client) readMap(ctx context.Context, st *State) error {
 		}
 		next, err := at.Parse(page.Next)
 		if err != nil || page.End <= end || !sameOrigin(next, at) {
-			return fmt.Errorf("%w: full map %s goes on at %.80q", ErrServer, at, page.Next)
+			return fmt.Errorf("%w: full map %s goes on at %.80q", ErrServer, at.Redacted(), page.Next)
 		}
 		at, end = next, page.End
 	}
