@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 )
 
 // A plain response has no fields of this protocol that the byte-range draft does not have.
@@ -149,5 +150,43 @@ func TestPutOnly(t *testing.T) {
 		if !errors.Is(err, ErrUnsupported) {
 			t.Errorf("%v, want ErrUnsupported", err)
 		}
+	}
+}
+
+// TestPutRedirected: what was read of a stream cannot be sent again, so a redirect in the middle of it is an error, and
+// the resource never has the rest of the stream alone.
+func TestPutRedirected(t *testing.T) {
+	s := &shelf{files: map[string][]byte{}}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && r.URL.Path == "/f" {
+			io.ReadFull(r.Body, make([]byte, 100_000))
+			http.Redirect(w, r, "/g", http.StatusTemporaryRedirect)
+			return
+		}
+		s.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	_, err := new(Client).UploadStream(t.Context(), srv.URL+"/f", bytes.NewReader(content(1<<20)), nil)
+	if statusOf(err) != http.StatusTemporaryRedirect || len(s.files) > 0 {
+		t.Errorf("%v; %d files", err, len(s.files))
+	}
+}
+
+// TestPutShort: a server that says 2xx to the PUT of a stream and keeps another number of bytes is not believed.
+func TestPutShort(t *testing.T) {
+	s := &shelf{files: map[string][]byte{}}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			r.Body = io.NopCloser(io.LimitReader(r.Body, 1000))
+		}
+		s.ServeHTTP(w, r)
+	}))
+	defer srv.Close()
+	if _, err := new(Client).UploadStream(t.Context(), srv.URL+"/f", bytes.NewReader(content(2000)), nil); !errors.Is(err, ErrServer) {
+		t.Errorf("%v, want ErrServer", err)
+	}
+	broken := io.MultiReader(bytes.NewReader(content(100)), iotest.ErrReader(errors.New("pipe broke")))
+	if _, err := new(Client).UploadStream(t.Context(), srv.URL+"/h", broken, nil); !errors.Is(err, ErrSource) {
+		t.Errorf("%v, want ErrSource", err)
 	}
 }

@@ -39,7 +39,7 @@ func (u *upload) fill(ctx context.Context) (*State, error) {
 			return st, err
 		}
 	}
-	return nil, fmt.Errorf("%w: %s lacks bytes that it acknowledged", ErrServer, u.url)
+	return nil, fmt.Errorf("%w: %s lacks bytes that it acknowledged", ErrServer, redacted(u.url))
 }
 
 // sendClaim sends one segment.
@@ -109,7 +109,7 @@ func (u *upload) refused(ctx context.Context, cl claim, strict bool, err error) 
 	case errors.Is(err, ErrDigest) && st != nil && st.Received.Covers(cl.Range):
 		return u.mismatch(err)
 	case errors.Is(err, ErrChanged): // 412, or the resource is another one now
-		return u.look(ctx, cl, strict, err)
+		return u.explain(ctx, cl, strict, err)
 	case errors.Is(err, ErrNotFound):
 		return u.gone()
 	case statusOf(err) == http.StatusRequestEntityTooLarge && cl.Len() > u.c.minSegment():
@@ -161,8 +161,8 @@ func (u *upload) recover(ctx context.Context) error {
 	return nil
 }
 
-// look finds out why a condition of a segment did not hold.
-func (u *upload) look(ctx context.Context, cl claim, strict bool, cause error) error {
+// explain finds out why a condition of a segment did not hold.
+func (u *upload) explain(ctx context.Context, cl claim, strict bool, cause error) error {
 	err := u.c.retry(ctx, func() error { return u.recover(ctx) })
 	if err != nil {
 		return err
@@ -182,13 +182,13 @@ func (u *upload) look(ctx context.Context, cl claim, strict bool, cause error) e
 }
 
 func (u *upload) gone() error {
-	return fmt.Errorf("%w: %s was removed while it was uploaded", ErrChanged, u.url)
+	return fmt.Errorf("%w: %s was removed while it was uploaded", ErrChanged, redacted(u.url))
 }
 
 // mismatch is the verdict that the bytes of the resource do not have the declared digest.
 func (u *upload) mismatch(err error) error {
 	return fmt.Errorf("%s has all bytes and is not complete, because they are not those of the source: the source changed while it was sent, or something else was begun there: %w",
-		u.url, err)
+		redacted(u.url), err)
 }
 
 // finish returns the state of the complete resource, or nil if bytes are missing after all.
@@ -212,7 +212,7 @@ func (u *upload) finish(ctx context.Context) (*State, error) {
 		case err != nil:
 			return nil, err
 		case st.Complete && st.Segmented && u.final == nil && st.Length != u.size:
-			return nil, fmt.Errorf("%w: %s was completed by someone else, with %d bytes", ErrChanged, u.url, st.Length)
+			return nil, fmt.Errorf("%w: %s was completed by someone else, with %d bytes", ErrChanged, redacted(u.url), st.Length)
 		case st.Complete && st.Segmented && u.final == nil && !digest.Known():
 			// Nobody told this client that its bytes are those that were completed.
 			if digest, err = digestOf(ctx, u.src, u.size); err != nil {
@@ -238,7 +238,7 @@ func (u *upload) finish(ctx context.Context) (*State, error) {
 			return nil, err
 		} else if err != nil || n > 1 {
 			if err == nil {
-				err = fmt.Errorf("%w: %s has all bytes and is not complete", ErrServer, u.url)
+				err = fmt.Errorf("%w: %s has all bytes and is not complete", ErrServer, redacted(u.url))
 			}
 			if err := u.c.again(ctx, n, err); err != nil {
 				return nil, err

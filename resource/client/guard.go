@@ -30,20 +30,26 @@ func (u *upload) keystone() ranges.Range {
 	return last
 }
 
-// modTime returns when the source was modified, and the zero time if it does not tell.
-func (u *upload) modTime() (time.Time, error) {
+// A sourceStat is what a source tells of itself. It is zero if it tells nothing.
+type sourceStat struct {
+	modified time.Time
+	size     int64
+}
+
+// stat asks the source.
+func (u *upload) stat() (sourceStat, error) {
 	f, ok := u.src.(interface{ Stat() (fs.FileInfo, error) })
 	if !ok {
-		return time.Time{}, nil
+		return sourceStat{}, nil
 	}
 	info, err := f.Stat()
 	if err != nil {
-		return time.Time{}, fmt.Errorf("%w: %w", ErrSource, err)
+		return sourceStat{}, fmt.Errorf("%w: %w", ErrSource, err)
 	}
 	if info.Mode().IsRegular() && info.Size() < u.size {
-		return time.Time{}, fmt.Errorf("%w: it has %d bytes, want %d", ErrSource, info.Size(), u.size)
+		return sourceStat{}, fmt.Errorf("%w: it has %d bytes, want %d", ErrSource, info.Size(), u.size)
 	}
-	return info.ModTime(), nil
+	return sourceStat{info.ModTime(), info.Size()}, nil
 }
 
 // needDigest has the digest computed.
@@ -56,7 +62,7 @@ func (u *upload) needDigest() {
 
 // guard releases the keystone when that is safe.
 func (u *upload) guard(ctx context.Context) error {
-	hash := u.o.Whole == WholeAlways || u.modified.IsZero()
+	hash := u.o.Whole == WholeAlways || u.was.modified.IsZero()
 	if !hash {
 		var err error
 		if hash, err = u.awaitRest(ctx); err != nil {
@@ -66,7 +72,9 @@ func (u *upload) guard(ctx context.Context) error {
 	var digest Digest
 	var err error
 	if hash {
-		digest, err = digestOf(ctx, u.src, u.size)
+		if digest, err = digestOf(ctx, u.src, u.size); err == nil {
+			err = u.sameSize()
+		}
 	} else {
 		err = u.unchanged()
 	}
@@ -116,9 +124,19 @@ func (u *upload) awaitRest(ctx context.Context) (hash bool, err error) {
 
 // unchanged returns an error if the source was modified since the upload began.
 func (u *upload) unchanged() error {
-	now, err := u.modTime()
-	if err == nil && !now.Equal(u.modified) {
+	now, err := u.stat()
+	if err == nil && !now.modified.Equal(u.was.modified) {
 		err = fmt.Errorf("%w: it was modified while it was sent", ErrSource)
+	}
+	return err
+}
+
+// sameSize returns an error if the source is longer or shorter than when the upload began. The digest does not tell that
+// there is more of it now.
+func (u *upload) sameSize() error {
+	now, err := u.stat()
+	if err == nil && now.size != u.was.size {
+		err = fmt.Errorf("%w: it had %d bytes when the upload began, and has %d now", ErrSource, u.was.size, now.size)
 	}
 	return err
 }

@@ -46,6 +46,13 @@ func (r *reporter) done(n int64, end bool) {
 	r.call(end)
 }
 
+// stop ends all calls. A connection that is closed may still hand out bytes for a moment.
+func (r *reporter) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.f = nil
+}
+
 func (r *reporter) call(end bool) {
 	if r.f == nil {
 		return

@@ -27,12 +27,12 @@ func (u *upload) replace(ctx context.Context, st *State) (*State, error) {
 		return nil, err
 	}
 	o := u.o
-	o.Replace, o.Digest = false, u.digest
-	_, err = u.c.Upload(ctx, beside, u.src, u.size, &o)
+	o.Digest = u.digest // and o.Replace is true: an earlier call may have left other content there
+	_, err = u.c.upload(ctx, beside, u.src, u.size, o, u.report)
 	if err == nil {
 		var now *State
 		if now, err = u.c.Status(ctx, u.url); err == nil && now.ETag != st.ETag {
-			err = fmt.Errorf("%w: %s; the new content is at %s", ErrChanged, u.url, beside)
+			err = fmt.Errorf("%w: %s; the new content is at %s", ErrChanged, redacted(u.url), redacted(beside))
 		} else if err == nil || errors.Is(err, ErrNotFound) {
 			err = u.c.Move(ctx, beside, u.url, nil)
 		}
@@ -82,7 +82,7 @@ func (u *upload) foreign(ctx context.Context, st *State) (*State, error) {
 		}
 	}
 	if !u.o.Replace {
-		return nil, fmt.Errorf("%w: %s", ErrExists, u.url)
+		return nil, fmt.Errorf("%w: %s", ErrExists, redacted(u.url))
 	}
 	return u.whole(ctx)
 }

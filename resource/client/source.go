@@ -7,6 +7,7 @@ import (
 	"hash"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 var copyBuffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
@@ -30,6 +31,21 @@ func (s *sectionReader) Read(p []byte) (int, error) {
 	case err == io.EOF:
 		err = fmt.Errorf("%w: it ends at byte %d, %d bytes early", ErrSource, s.off, s.n)
 	case err != nil:
+		err = fmt.Errorf("%w: %w", ErrSource, err)
+	}
+	return n, err
+}
+
+// A streamBody counts what is read of a stream. Its errors wrap ErrSource.
+type streamBody struct {
+	src io.Reader
+	n   atomic.Int64
+}
+
+func (b *streamBody) Read(p []byte) (int, error) {
+	n, err := b.src.Read(p)
+	b.n.Add(int64(n))
+	if err != nil && err != io.EOF {
 		err = fmt.Errorf("%w: %w", ErrSource, err)
 	}
 	return n, err

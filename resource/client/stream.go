@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"net/http"
 	"time"
 
@@ -61,17 +62,25 @@ func (c *Client) UploadStream(ctx context.Context, url string, r io.Reader, o *S
 	if o == nil {
 		o = new(StreamOptions)
 	}
-	s := &stream{c: c, url: url, src: r, o: *o, report: reporter{f: o.Progress, now: Progress{Size: -1}}}
-	s.o.Whole = cmp.Or(o.Whole, WholeAuto)
-	s.o.Segments = cmp.Or(o.Segments, CRC32C)
+	options := *o
+	options.Whole = cmp.Or(o.Whole, WholeAuto)
+	options.Segments = cmp.Or(o.Segments, CRC32C)
+	report := &reporter{f: o.Progress, now: Progress{Size: -1}}
+	defer report.stop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	st, err := s.run(ctx)
+	st, err := c.stream(ctx, url, r, options, report)
 	if err != nil {
 		return nil, err
 	}
-	s.report.done(st.Length, true)
+	report.done(st.Length, true)
 	return st, nil
+}
+
+// stream does what UploadStream promises, with options that are complete.
+func (c *Client) stream(ctx context.Context, url string, r io.Reader, o StreamOptions, report *reporter) (*State, error) {
+	s := &stream{c: c, url: url, src: r, o: o, most: math.MaxInt64, report: report}
+	return s.run(ctx)
 }
 
 // A stream is one call of UploadStream.
@@ -80,11 +89,12 @@ type stream struct {
 	url    string
 	src    io.Reader
 	o      StreamOptions
-	report reporter
+	report *reporter
 
 	segmented bool
 	whole     hash.Hash // of all that was read; nil: not computed
 	off       int64     // end of what is committed
+	most      int64     // bytes of a request at most
 	strict    bool
 }
 
@@ -109,7 +119,7 @@ func (s *stream) run(ctx context.Context) (*State, error) {
 		case err != nil:
 			return nil, err
 		case st.Complete && !s.o.Replace:
-			return nil, fmt.Errorf("%w: %s", ErrExists, s.url)
+			return nil, fmt.Errorf("%w: %s", ErrExists, redacted(s.url))
 		case st.Complete && !st.Segmented:
 			return s.put(ctx)
 		case st.Complete:
@@ -123,14 +133,14 @@ func (s *stream) run(ctx context.Context) (*State, error) {
 			continue
 		}
 		if st.Length >= 0 {
-			return nil, fmt.Errorf("%w: %s is being filled up to %d bytes, and the length of a stream is not known", ErrConflict, s.url, st.Length)
+			return nil, fmt.Errorf("%w: %s is being filled up to %d bytes, and the length of a stream is not known", ErrConflict, redacted(s.url), st.Length)
 		}
 		if err := s.skip(ctx, st); err != nil {
 			return nil, err
 		}
 		return s.fill(ctx)
 	}
-	return nil, fmt.Errorf("%w: %s", ErrChanged, s.url)
+	return nil, fmt.Errorf("%w: %s", ErrChanged, redacted(s.url))
 }
 
 // create begins the resource with a write of no bytes.
@@ -162,12 +172,17 @@ func (s *stream) put(ctx context.Context) (*State, error) {
 	if s.o.Type != "" {
 		hd.Set(fieldContentType, s.o.Type)
 	}
+	body := &streamBody{src: s.src}
 	_, err := s.c.exchange(ctx, call{method: http.MethodPut, url: s.url, header: hd, size: -1, sent: s.report.moved, slow: true,
-		body: func() io.Reader { return s.src }})
+		once: true, body: func() io.Reader { return body }})
 	if err != nil {
 		return nil, err
 	}
-	return s.c.Status(ctx, s.url)
+	st, err := s.c.Status(ctx, s.url)
+	if err == nil && st.Length >= 0 && st.Length != body.n.Load() {
+		return nil, fmt.Errorf("%w: %s has %d bytes, %d were sent", ErrServer, redacted(s.url), st.Length, body.n.Load())
+	}
+	return st, err
 }
 
 // replace uploads beside the complete resource in st, and moves the result over it.
@@ -176,15 +191,26 @@ func (s *stream) replace(ctx context.Context, st *State) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := s.o
-	o.Replace = false
-	if _, err := s.c.UploadStream(ctx, beside, s.src, &o); err != nil {
+	o := s.o // with Replace: an earlier call may have left other content there
+	if o.Whole == WholeAuto {
+		o.Whole = WholeAlways // so that the new content can be told from any other
+	}
+	done, err := s.c.stream(ctx, beside, s.src, o, s.report)
+	if err != nil {
 		return nil, err
 	}
-	if err := s.c.Move(ctx, beside, s.url, nil); err != nil {
-		return nil, fmt.Errorf("the new content is at %s: %w", beside, err)
+	err = s.c.Move(ctx, beside, s.url, nil)
+	now, serr := s.c.Status(ctx, s.url)
+	switch {
+	case errors.Is(err, ErrNotFound) && serr == nil && done.Digest.Known():
+		// The response may have been lost.
+		if digest, derr := s.c.digest(ctx, now); derr == nil && digest == done.Digest {
+			return now, nil
+		}
+	case err == nil:
+		return now, serr
 	}
-	return s.c.Status(ctx, s.url)
+	return nil, fmt.Errorf("the new content is at %s: %w", redacted(beside), err)
 }
 
 // skip reads what the resource in st has.
@@ -200,7 +226,7 @@ func (s *stream) skip(ctx context.Context, st *State) error {
 	n, err := io.CopyN(to, contextReader{ctx, s.src}, s.off)
 	switch {
 	case err == io.EOF:
-		return fmt.Errorf("%w: %s has %d bytes already, the stream only %d", ErrConflict, s.url, s.off, n)
+		return fmt.Errorf("%w: %s has %d bytes already, the stream only %d", ErrConflict, redacted(s.url), s.off, n)
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrSource, err)
 	}
@@ -268,7 +294,7 @@ func (s *stream) sendSegment(ctx context.Context, segment []byte) error {
 	failures := 0
 	for s.off < end {
 		rest := segment[int64(len(segment))-(end-s.off):]
-		r := ranges.Range{Start: s.off, End: end}
+		r := ranges.Range{Start: s.off, End: s.off + min(end-s.off, s.most)}
 		head, err := rangePart(r, -1, nil)
 		if err != nil {
 			return err
@@ -277,11 +303,15 @@ func (s *stream) sendSegment(ctx context.Context, segment []byte) error {
 		src := shifted{bytes.NewReader(rest), s.off}
 		_, err = s.c.send(ctx, patch{url: s.url, head: head, src: src, r: r, header: s.header(), digest: s.o.Segments, moved: s.report.moved})
 		if err == nil {
-			s.off = end
-			break
+			s.off = r.End
+			continue
+		}
+		if statusOf(err) == http.StatusRequestEntityTooLarge && r.Len() > s.c.minSegment() {
+			s.most = max(s.c.minSegment(), r.Len()/2)
+			continue
 		}
 		before := s.off
-		if err := s.recover(ctx, &failures, err, end); err != nil {
+		if err := s.recover(ctx, &failures, err, r.End); err != nil {
 			return segmentError(r, err)
 		}
 		if s.off > before {
@@ -319,15 +349,15 @@ func (s *stream) recover(ctx context.Context, failures *int, err error, end int6
 	case errors.Is(serr, ErrNotFound) && !s.segmented && s.off == 0:
 		return nil
 	case errors.Is(serr, ErrNotFound):
-		return fmt.Errorf("%w: %s was removed while it was uploaded", ErrChanged, s.url)
+		return fmt.Errorf("%w: %s was removed while it was uploaded", ErrChanged, redacted(s.url))
 	case serr != nil:
 		return serr
 	case st.Segmented && st.Complete:
-		return fmt.Errorf("%w: %s was completed by someone else", ErrChanged, s.url)
+		return fmt.Errorf("%w: %s was completed by someone else", ErrChanged, redacted(s.url))
 	case st.Offset < s.off:
-		return fmt.Errorf("%w: %s lacks bytes that it acknowledged: it has %d of %d", ErrServer, s.url, st.Offset, s.off)
+		return fmt.Errorf("%w: %s lacks bytes that it acknowledged: it has %d of %d", ErrServer, redacted(s.url), st.Offset, s.off)
 	case st.Offset > end:
-		return fmt.Errorf("%w: %s has more bytes than were sent", ErrChanged, s.url)
+		return fmt.Errorf("%w: %s has more bytes than were sent", ErrChanged, redacted(s.url))
 	}
 	s.strict = s.strict || precondition
 	s.off = st.Offset
@@ -353,7 +383,7 @@ func (s *stream) finish(ctx context.Context) (*State, error) {
 			hd.Set(fieldIfMatch, "*")
 		}
 		if _, err = s.c.send(ctx, patch{url: s.url, head: head, header: hd, slow: true}); errors.Is(err, ErrDigest) {
-			return fmt.Errorf("%w: %s has all bytes and is not complete, because they are not those of the stream: it was begun with other ones", ErrDigest, s.url)
+			return fmt.Errorf("%w: %s has all bytes and is not complete, because they are not those of the stream: it was begun with other ones", ErrDigest, redacted(s.url))
 		}
 		if err == nil {
 			st, err = s.c.status(ctx, s.url, digest.Known())
@@ -364,9 +394,9 @@ func (s *stream) finish(ctx context.Context) (*State, error) {
 	case err != nil:
 		return nil, err
 	case !st.Complete || st.Length != s.off:
-		return nil, fmt.Errorf("%w: %s is not complete after its length was set", ErrServer, s.url)
+		return nil, fmt.Errorf("%w: %s is not complete after its length was set", ErrServer, redacted(s.url))
 	case digest.Known() && st.Digest.Known() && digest != st.Digest:
-		return nil, fmt.Errorf("%w: %s is complete, and has other bytes than the stream", ErrDigest, s.url)
+		return nil, fmt.Errorf("%w: %s is complete, and has other bytes than the stream", ErrDigest, redacted(s.url))
 	}
 	return st, nil
 }

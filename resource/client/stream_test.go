@@ -87,3 +87,28 @@ type discard struct{ hd http.Header }
 func (d discard) Header() http.Header         { return d.hd }
 func (d discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d discard) WriteHeader(int)             {}
+
+// TestTooLarge: a server takes small requests only. The bytes come in smaller ones.
+func TestTooLarge(t *testing.T) {
+	w := newWorld(t)
+	data := content(1 << 20)
+	w.on(func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.ContentLength > 100_000 {
+			rw.WriteHeader(http.StatusRequestEntityTooLarge)
+			return true
+		}
+		return false
+	})
+	if _, err := w.client().UploadStream(t.Context(), w.url+"/s", bytes.NewReader(data), nil); err != nil {
+		t.Fatal(err)
+	}
+	w.expect("/s", data)
+	c := w.client()
+	c.Segment = 1 << 20
+	w.upload(c, "/f", data, nil)
+	w.expect("/f", data)
+	c.MinSegment = 200_000
+	if _, err := c.UploadStream(t.Context(), w.url+"/t", bytes.NewReader(data), nil); statusOf(err) != http.StatusRequestEntityTooLarge {
+		t.Errorf("%v, want 413", err)
+	}
+}

@@ -72,7 +72,7 @@ const (
 //
 // If a complete resource with other content exists, the error wraps ErrExists, unless o.Replace is set. If the URL has an
 // incomplete resource that cannot become this one, it wraps ErrConflict or ErrDigest.
-func (c *Client) Upload(ctx context.Context, url string, src io.ReaderAt, size int64, o *UploadOptions) (st *State, err error) {
+func (c *Client) Upload(ctx context.Context, url string, src io.ReaderAt, size int64, o *UploadOptions) (*State, error) {
 	if o == nil {
 		o = new(UploadOptions)
 	}
@@ -82,22 +82,29 @@ func (c *Client) Upload(ctx context.Context, url string, src io.ReaderAt, size i
 	if size < 0 {
 		return nil, fmt.Errorf("upload of %d bytes", size)
 	}
-	u := &upload{
-		transfer: transfer{plan: newPlan(c, size), digest: o.Digest, changed: make(chan struct{})},
-		c:        c, url: url, src: src, size: size, o: options, began: time.Now(), need: make(chan struct{}, 1),
-		report: reporter{f: o.Progress, now: Progress{Size: size}},
-	}
-	if u.modified, err = u.modTime(); err != nil {
-		return nil, err
-	}
+	report := &reporter{f: o.Progress, now: Progress{Size: size}}
+	defer report.stop()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	st, err = u.run(ctx)
+	st, err := c.upload(ctx, url, src, size, options, report)
 	if err != nil {
 		return nil, err
 	}
-	u.report.done(size, true)
+	report.done(size, true)
 	return st, nil
+}
+
+// upload does what Upload promises, with options that are complete.
+func (c *Client) upload(ctx context.Context, url string, src io.ReaderAt, size int64, o UploadOptions, report *reporter) (*State, error) {
+	u := &upload{
+		transfer: transfer{plan: newPlan(c, size), digest: o.Digest, changed: make(chan struct{})},
+		c:        c, url: url, src: src, size: size, o: o, began: time.Now(), need: make(chan struct{}, 1), report: report,
+	}
+	var err error
+	if u.was, err = u.stat(); err != nil {
+		return nil, err
+	}
+	return u.run(ctx)
 }
 
 // An upload is one call of Upload.
@@ -108,11 +115,11 @@ type upload struct {
 	src    io.ReaderAt
 	size   int64
 	o      UploadOptions
-	report reporter
+	report *reporter
 
 	segmented bool // the server tells what is committed, and knows conditions
 	began     time.Time
-	modified  time.Time     // of the source; zero if it does not tell
+	was       sourceStat    // what the source told of itself then
 	need      chan struct{} // closed when the digest is needed, in spite of the cost
 	strict    bool          // the server takes If-None-Match: * to fail on an incomplete resource
 	final     *State        // from the response that said that the resource is complete
@@ -160,7 +167,7 @@ func (u *upload) run(ctx context.Context) (*State, error) {
 		}
 		return u.fill(ctx)
 	}
-	return nil, fmt.Errorf("%w: %s", ErrChanged, u.url)
+	return nil, fmt.Errorf("%w: %s", ErrChanged, redacted(u.url))
 }
 
 // smallSize is the largest file that is held in memory and sent with one request.
@@ -172,6 +179,11 @@ func (u *upload) small(ctx context.Context) (*State, error) {
 	if _, err := io.ReadFull(&sectionReader{u.src, 0, u.size}, content); err != nil {
 		return nil, err
 	}
+	if u.o.Whole != WholeNever {
+		if err := u.unchanged(); err != nil {
+			return nil, err
+		}
+	}
 	u.src = bytes.NewReader(content)
 	if sum := NewDigest(sha256.Sum256(content)); u.o.Whole != WholeNever {
 		if u.digest.Known() && u.digest != sum {
@@ -180,8 +192,8 @@ func (u *upload) small(ctx context.Context) (*State, error) {
 		u.digest = sum
 	}
 	st, err := u.put(ctx, http.Header{fieldIfNoneMatch: {"*"}})
-	if errors.Is(err, ErrChanged) {
-		return nil, nil // something is there
+	if errors.Is(err, ErrChanged) || statusOf(err) == http.StatusRequestEntityTooLarge && u.size > u.c.minSegment() {
+		return nil, nil // something is there, or it has to be sent in smaller pieces
 	}
 	return st, err
 }
@@ -277,9 +289,9 @@ func (u *upload) whole(ctx context.Context) (*State, error) {
 func (u *upload) join(st *State) error {
 	switch {
 	case st.Segmented && st.Length >= 0 && st.Length != u.size:
-		return fmt.Errorf("%w: %s is being filled up to %d bytes, the source has %d", ErrConflict, u.url, st.Length, u.size)
+		return fmt.Errorf("%w: %s is being filled up to %d bytes, the source has %d", ErrConflict, redacted(u.url), st.Length, u.size)
 	case st.Received.Bounds().End > u.size:
-		return fmt.Errorf("%w: %s has %d bytes already, the source %d", ErrConflict, u.url, st.Received.Bounds().End, u.size)
+		return fmt.Errorf("%w: %s has %d bytes already, the source %d", ErrConflict, redacted(u.url), st.Received.Bounds().End, u.size)
 	}
 	u.segmented, u.plan.ordered = st.Segmented, !st.Segmented
 	u.plan.learn(st.Received)
@@ -320,7 +332,7 @@ func (u *upload) occupied(ctx context.Context, st *State) (*State, error) {
 	case same != nil:
 		return same, nil
 	case !u.o.Replace:
-		return nil, fmt.Errorf("%w: %s", ErrExists, u.url)
+		return nil, fmt.Errorf("%w: %s", ErrExists, redacted(u.url))
 	}
 	return u.replace(ctx, st)
 }
@@ -365,12 +377,12 @@ func (u *upload) verify(ctx context.Context) (*State, error) {
 func (u *upload) right(st *State) error {
 	switch {
 	case !st.Complete:
-		return fmt.Errorf("%w: %s is not complete after a PUT", ErrServer, u.url)
+		return fmt.Errorf("%w: %s is not complete after a PUT", ErrServer, redacted(u.url))
 	case st.Length >= 0 && st.Length != u.size:
-		return fmt.Errorf("%w: %s has %d bytes, %d were sent", ErrServer, u.url, st.Length, u.size)
+		return fmt.Errorf("%w: %s has %d bytes, %d were sent", ErrServer, redacted(u.url), st.Length, u.size)
 	case st.Digest.Known() && u.digest.Known() && st.Digest != u.digest:
 		return fmt.Errorf("%w: %s is complete, and has other bytes than the source: the source changed while it was sent, or someone else wrote there",
-			ErrDigest, u.url)
+			ErrDigest, redacted(u.url))
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func (w *window) read() {
 		}
 		if len(w.filled) == 0 && n > 0 {
 			w.since = time.Now()
-			time.AfterFunc(w.flush, w.cond.Broadcast)
+			time.AfterFunc(w.flush, w.wake)
 		}
 		w.filled = append(w.filled, buf[:n]...)
 		w.err = err
@@ -74,6 +74,13 @@ func (w *window) next() ([]byte, error) {
 // ready reports whether what is there should be sent. The mutex is held.
 func (w *window) ready() bool {
 	return w.ended || w.err != nil || len(w.filled) >= w.least || len(w.filled) > 0 && time.Since(w.since) >= w.flush
+}
+
+// wake has all that wait look again. With the mutex, it does not come between a look and the wait after it.
+func (w *window) wake() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cond.Broadcast()
 }
 
 // stop ends all waiting.
