@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -47,7 +48,10 @@ const DefaultCheckpoint = time.Second
 // content already, as the digest of the server shows, nothing is received.
 //
 // If the resource is not complete, the error wraps ErrIncomplete; if it changes meanwhile, ErrChanged, and the next call
-// begins anew.
+// begins anew. If another call has begun the same download and is still at work, it wraps ErrBusy.
+//
+// A file that is replaced hands on its permissions. If path is a symbolic link to a file, and o.Root is not set, that file
+// is replaced.
 func (c *Client) Download(ctx context.Context, url, path string, o *DownloadOptions) (*State, error) {
 	if o == nil {
 		o = new(DownloadOptions)
@@ -82,6 +86,11 @@ func (d *download) run(ctx context.Context) (*State, error) {
 	if info != nil && !info.Mode().IsRegular() {
 		return nil, &fs.PathError{Op: "download", Path: d.path, Err: errors.New("not a regular file")}
 	}
+	if info != nil && d.o.Root == nil {
+		if d.path, err = filepath.EvalSymlinks(d.path); err != nil {
+			return nil, err
+		}
+	}
 	if d.st, err = d.c.readable(ctx, d.url); err != nil {
 		return nil, err
 	}
@@ -100,6 +109,11 @@ func (d *download) run(ctx context.Context) (*State, error) {
 	}
 	defer part.Close()
 	d.part = part
+	if info != nil {
+		if err := part.Chmod(info.Mode().Perm()); err != nil {
+			return nil, err
+		}
+	}
 	if stale && d.o.Stale != nil {
 		d.o.Stale()
 	}

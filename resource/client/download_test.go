@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -106,4 +107,57 @@ func TestDownloadFaults(t *testing.T) {
 		t.Errorf("below a file: %v", err)
 	}
 	expectFile(t, path, other)
+}
+
+// TestDownloadTogether: of two downloads to one file, one may be refused, and neither damages what the other has done.
+func TestDownloadTogether(t *testing.T) {
+	w := newWorld(t)
+	data := content(1000)
+	w.upload(w.client(), "/f", data, nil)
+	path := filepath.Join(t.TempDir(), "f")
+	for range 100 {
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				_, err := w.client().Download(t.Context(), w.url+"/f", path, &DownloadOptions{NoVerify: true})
+				if got, rerr := os.ReadFile(path); err == nil && !bytes.Equal(got, data) {
+					t.Errorf("%d bytes after a download, %v", len(got), rerr)
+				}
+				if err != nil && !errors.Is(err, ErrBusy) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		expectFile(t, path, data)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestDownloadOver: a file that is replaced stays as private as it was, and is replaced where a link leads.
+func TestDownloadOver(t *testing.T) {
+	w := newWorld(t)
+	data := content(300_000)
+	w.upload(w.client(), "/f", data, nil)
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "f"), filepath.Join(t.TempDir(), "link")
+	if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, link); err != nil {
+		t.Skip(err)
+	}
+	if _, err := w.client().Download(t.Context(), w.url+"/f", link, nil); err != nil {
+		t.Fatal(err)
+	}
+	expectFile(t, path, data)
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		t.Errorf("the link is a %v, %v", info.Mode(), err)
+	}
 }

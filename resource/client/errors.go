@@ -30,6 +30,7 @@ var (
 	ErrUnsupported = errors.New("the server does not support this")
 	ErrServer      = errors.New("the server contradicts itself")
 	ErrSource      = errors.New("the source cannot be read as it was when the upload began")
+	ErrBusy        = errors.New("another download to the file is going on")
 	ErrStalled     = errors.New("the connection stalled")
 )
 

@@ -7,7 +7,15 @@ import (
 	"syscall"
 )
 
-// lockFile keeps other processes from locking f until it is closed.
+// lockFile keeps others from locking f until it is closed, if its file system has locks. It returns ErrBusy if another one
+// has locked it.
 func lockFile(f *os.File) error {
-	return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err {
+	case syscall.EWOULDBLOCK:
+		return ErrBusy
+	case nil, syscall.ENOSYS, syscall.ENOLCK, syscall.EOPNOTSUPP:
+		return nil
+	default:
+		return os.NewSyscallError("flock", err)
+	}
 }

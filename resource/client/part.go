@@ -52,7 +52,7 @@ func (s *sidecar) set() (ranges.Set, error) {
 // openPart opens the part file for path in dir, for this process alone, and returns what it has of the version st. What is of
 // another version is thrown away; stale says so.
 func openPart(dir fileSystem, path string, st *State, restart bool) (p *partFile, have ranges.Set, stale bool, err error) {
-	f, err := dir.OpenFile(path+partSuffix, os.O_RDWR|os.O_CREATE, 0o666)
+	f, err := lockedPart(dir, path+partSuffix)
 	if err != nil {
 		return nil, have, false, err
 	}
@@ -62,9 +62,6 @@ func openPart(dir fileSystem, path string, st *State, restart bool) (p *partFile
 			f.Close()
 		}
 	}()
-	if err := lockFile(f); err != nil {
-		return nil, have, false, fmt.Errorf("%s: another process is downloading to it: %w", f.Name(), err)
-	}
 	info, err := f.Stat()
 	if err != nil {
 		return nil, have, false, err
@@ -103,6 +100,40 @@ func openPart(dir fileSystem, path string, st *State, restart bool) (p *partFile
 		}
 	}
 	return p, have, stale && !restart, nil
+}
+
+// lockedPart opens the file with that name, or makes it, for this process alone.
+func lockedPart(dir fileSystem, name string) (*os.File, error) {
+	for {
+		f, err := dir.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
+		if err != nil {
+			return nil, err
+		}
+		ok, err := lockPart(dir, name, f)
+		if ok {
+			return f, nil
+		}
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// lockPart locks f, and reports whether it has the name of the part file still. It has not if the process that had it
+// locked before has finished it: then it must not be touched.
+func lockPart(dir fileSystem, name string, f *os.File) (bool, error) {
+	if err := lockFile(f); err != nil {
+		return false, fmt.Errorf("%w: %s", err, f.Name())
+	}
+	opened, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	named, err := dir.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(opened, named), err
 }
 
 // save notes that the bytes in have are there.

@@ -101,3 +101,71 @@ func TestPartFileLeft(t *testing.T) {
 		}
 	}
 }
+
+// FuzzSidecar: whatever a sidecar has, it names no bytes beyond the resource, and no text of another version counts.
+func FuzzSidecar(f *testing.F) {
+	f.Add([]byte(`{"url":"http://host/f","etag":"\"a\"","length":100,"ranges":[[0,10],[20,100]]}`))
+	f.Add([]byte(`{"etag":"\"a\"","length":100,"ranges":[[20,100],[0,10],[5,25]]}`))
+	f.Add([]byte(`{"etag":"\"a\"","length":100,"ranges":[[0,9223372036854775807]]}`))
+	f.Add([]byte(`{"etag":"\"a\"","length":100,"ranges":[[0]]}`))
+	f.Add([]byte(`{"etag":"\"b\"","length":100,"ranges":[[0,10]]}`))
+	f.Add([]byte(`[]`))
+	path := filepath.Join(f.TempDir(), "f")
+	st := &State{URL: "http://host/f", ETag: `"a"`, Length: 100}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(path+partSuffix, make([]byte, st.Length), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path+sidecarSuffix, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		p, have, stale, err := openPart(systemFiles{}, path, st, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		bounds := have.Bounds()
+		if bounds.Start < 0 || bounds.End > st.Length || stale && !have.Empty() {
+			t.Errorf("%q: %v, stale: %t", text, have, stale)
+		}
+		if _, err := os.Stat(path + sidecarSuffix); have.Empty() && err == nil {
+			t.Errorf("%q does not count, and is still there", text)
+		}
+	})
+}
+
+// TestPartFinished: a part file that another process has opened, and finished before it could be locked, is the finished
+// file, and is left alone.
+func TestPartFinished(t *testing.T) {
+	st := &State{ETag: `"a"`, Length: 4}
+	path := filepath.Join(t.TempDir(), "f")
+	first, _, _, err := openPart(systemFiles{}, path, st, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.WriteAt([]byte("done"), 0); err != nil {
+		t.Fatal(err)
+	}
+	second, err := os.OpenFile(path+partSuffix, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	if err := first.finish(false); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := lockPart(systemFiles{}, path+partSuffix, second); ok || err != nil {
+		t.Errorf("locked: %t, %v", ok, err)
+	}
+	third, _, _, err := openPart(systemFiles{}, path, st, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer third.Close()
+	if text, err := os.ReadFile(path); string(text) != "done" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
