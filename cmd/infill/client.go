@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/infill-http/infill/resource/client"
 )
@@ -76,11 +77,16 @@ func (o *clientOptions) validate() error {
 	o.Header = http.Header{}
 	for _, h := range o.headers {
 		name, value, ok := strings.Cut(h, ":")
-		if !ok || strings.TrimSpace(name) == "" {
+		if !ok {
 			errs = append(errs, fmt.Errorf("--header %q is not 'Name: value'", h))
 			continue
 		}
-		o.Header.Add(strings.TrimSpace(name), strings.TrimSpace(value))
+		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		if !httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			errs = append(errs, fmt.Errorf("--header %q has characters that cannot be sent", h))
+			continue
+		}
+		o.Header.Add(name, value)
 	}
 	return errors.Join(errs...)
 }
@@ -92,10 +98,14 @@ func parseURL(s string) (*url.URL, error) {
 		return nil, fmt.Errorf("%q is no URL; want one such as http://%s", s, strings.TrimPrefix(s, "//"))
 	}
 	if err != nil {
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			parse.URL = s[strings.LastIndexByte(s, '@')+1:] // without a password
+		}
 		return nil, err
 	}
 	if u.Host == "" {
-		return nil, fmt.Errorf("%q has no host", s)
+		return nil, fmt.Errorf("%q has no host", u.Redacted())
 	}
 	if u.Path == "" {
 		u.Path = "/"
@@ -107,6 +117,15 @@ func parseURL(s string) (*url.URL, error) {
 // isCollection reports whether u is the URL of a collection.
 func isCollection(u *url.URL) bool { return strings.HasSuffix(u.Path, "/") }
 
+// parseResource checks a URL of the command line that must not be that of a collection.
+func parseResource(s string) (*url.URL, error) {
+	u, err := parseURL(s)
+	if err == nil && isCollection(u) {
+		return nil, fmt.Errorf("%s is a collection; infill ls shows what is in it", u.Redacted())
+	}
+	return u, err
+}
+
 // child returns the URL of name in the collection u.
 func child(u *url.URL, name string) *url.URL { return u.JoinPath(url.PathEscape(name)) }
 
@@ -114,7 +133,7 @@ func child(u *url.URL, name string) *url.URL { return u.JoinPath(url.PathEscape(
 func base(u *url.URL) (string, error) {
 	name := path.Base(u.Path)
 	if name == "/" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00"+string(os.PathSeparator)) {
-		return "", fmt.Errorf("%s does not end in a name for a file; give one", u)
+		return "", fmt.Errorf("%s does not end in a name for a file; give one", u.Redacted())
 	}
 	return name, nil
 }
@@ -132,10 +151,14 @@ func clientCommand(cmd *cobra.Command, o *clientOptions, run func(ctx context.Co
 		if err := o.validate(); err != nil {
 			return &usageError{cmd.CommandPath(), err}
 		}
+		o.Retry.Notify = (&display{err: cmd.ErrOrStderr(), quiet: o.quiet}).retrying // until a command has its own
 		err := run(cmd.Context(), cmd, args)
 		var usage *usageError
 		if err == nil || errors.As(err, &usage) {
 			return err
+		}
+		if cmd.Context().Err() != nil {
+			err = errInterrupted
 		}
 		return &statusError{exitStatus(cmd.Context(), err), fmt.Errorf("%w%s", err, advice(cmd.Context(), err))}
 	}
@@ -155,9 +178,9 @@ func exitStatus(ctx context.Context, err error) int {
 		return exitConflict
 	case errors.Is(err, client.ErrNotFound):
 		return exitNotFound
-	case errors.Is(err, client.ErrIncomplete), errors.Is(err, client.ErrNoSpace), errors.Is(err, client.ErrReadOnly), errors.Is(err, syscall.ENOSPC):
+	case errors.Is(err, client.ErrIncomplete), errors.Is(err, client.ErrNoSpace), errors.Is(err, client.ErrReadOnly), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return exitUnfinished
-	case errors.As(err, &lost) && (lost.Status == 0 || lost.Status == http.StatusRequestTimeout || lost.Status == http.StatusTooManyRequests || lost.Status >= 500):
+	case errors.As(err, &lost) && lost.Temporary():
 		return exitUnfinished
 	}
 	return exitFailure

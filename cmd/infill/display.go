@@ -1,14 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/dustin/go-humanize"
 	"github.com/vbauerster/mpb/v8"
@@ -18,7 +16,8 @@ import (
 )
 
 // A display shows how transfers go: on a terminal with a bar for each, and one for all of them if there are more; elsewhere
-// with a line now and then, and one at the end of each. Faults in writing it are not faults of the transfers.
+// with a line now and then, and one at the end of each. Faults in writing it are not faults of the transfers; those in
+// writing results, to standard output, are.
 type display struct {
 	out, err    io.Writer
 	quiet, json bool
@@ -26,9 +25,10 @@ type display struct {
 	bars  *mpb.Progress // nil: lines
 	total *mpb.Bar      // of all files; nil if there is only one
 
-	mu   sync.Mutex
-	sum  int64 // bytes of all files that were begun
-	done int64 // bytes that are there of all files
+	mu    sync.Mutex
+	sum   int64 // bytes of all files that were begun
+	done  int64 // bytes that are there of all files
+	fault error // of standard output
 }
 
 // newDisplay returns a display for transfers, of one file or of many.
@@ -45,7 +45,7 @@ func newDisplay(o *clientOptions, stdout, stderr io.Writer, many bool) *display 
 
 // bar adds a bar for size bytes, -1 if that is not known.
 func (d *display) bar(name string, size int64, priority int) *mpb.Bar {
-	left := []decor.Decorator{decor.Name(strings.ReplaceAll(printable(name), "\n", `\n`), decor.WCSyncSpaceR)}
+	left := []decor.Decorator{decor.Name(printable(name), decor.WCSyncSpaceR)}
 	right := []decor.Decorator{
 		decor.CountersKibiByte("% .1f / % .1f", decor.WCSyncSpace),
 		decor.AverageSpeed(decor.SizeB1024(0), "% .1f", decor.WCSyncSpace),
@@ -78,7 +78,7 @@ const askedSize = -2
 
 // start shows a transfer of size bytes, -1 if that is not known.
 func (d *display) start(verb, from, to, name string, size int64) *job {
-	j := &job{d: d, verb: verb, from: from, to: to, name: name, began: time.Now(), last: time.Now(), first: -1}
+	j := &job{d: d, verb: verb, from: redacted(from), to: redacted(to), name: name, began: time.Now(), last: time.Now(), first: -1}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.bars != nil && size != askedSize {
@@ -197,20 +197,6 @@ func (d *display) message(format string, args ...any) {
 	io.WriteString(d.err, line)
 }
 
-// printable returns s with escapes in the place of what could change a terminal: names come from servers.
-func printable(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		if r == '\n' || unicode.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		q := strconv.QuoteRuneToASCII(r)
-		b.WriteString(q[1 : len(q)-1])
-	}
-	return b.String()
-}
-
 // retrying shows why a transfer pauses.
 func (d *display) retrying(err error, wait time.Duration) {
 	if !d.quiet {
@@ -222,18 +208,28 @@ func (d *display) retrying(err error, wait time.Duration) {
 func (d *display) print(v any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e := json.NewEncoder(d.out)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(v)
+	d.fault = cmp.Or(d.fault, printJSON(d.out, v))
 }
 
-// close removes the bars.
-func (d *display) close() {
-	if d.bars == nil {
-		return
+// printJSON writes v on one line. Its error is none of a transfer, whatever kept it from being written.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("the result could not be written: %v", err)
 	}
-	if d.total != nil {
-		d.total.Abort(true)
+	return nil
+}
+
+// close removes the bars. It returns the first error of print.
+func (d *display) close() error {
+	if d.bars != nil {
+		if d.total != nil {
+			d.total.Abort(true)
+		}
+		d.bars.Wait()
 	}
-	d.bars.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.fault
 }

@@ -104,7 +104,7 @@ func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, args []string)
 	o.Retry.Notify = d.retrying
 	j := d.start("get", from.String(), file, filepath.Base(file), askedSize)
 	o.download.Progress = j.update
-	o.download.Stale = func() { o.stale(d, from.String()) }
+	o.download.Stale = func() { o.stale(d, from.Redacted()) }
 	var st *client.State
 	switch {
 	case file == "-":
@@ -122,8 +122,7 @@ func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, args []string)
 		}
 	}
 	j.end(st, err, status)
-	d.close()
-	return err
+	return errors.Join(err, d.close())
 }
 
 // stale tells that an earlier download was of no use.

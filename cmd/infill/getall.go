@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -28,12 +29,12 @@ type getting struct {
 // all downloads the collection from to the directory dir, or to one with its name if dir is "".
 func (o *getOptions) all(ctx context.Context, cmd *cobra.Command, from *url.URL, dir string) error {
 	if dir == "-" {
-		return &usageError{cmd.CommandPath(), fmt.Errorf("%s is a collection, and standard output takes one file", from)}
+		return &usageError{cmd.CommandPath(), fmt.Errorf("%s is a collection, and standard output takes one file", from.Redacted())}
 	}
 	if dir == "" {
 		name, err := base(from)
 		if err != nil {
-			return &usageError{cmd.CommandPath(), fmt.Errorf("%s does not end in a name for a directory; give one", from)}
+			return &usageError{cmd.CommandPath(), fmt.Errorf("%s does not end in a name for a directory; give one", from.Redacted())}
 		}
 		dir = name
 	}
@@ -50,8 +51,7 @@ func (o *getOptions) all(ctx context.Context, cmd *cobra.Command, from *url.URL,
 		err = g.err(ctx)
 	}
 	g.total(ctx, err)
-	d.close()
-	return err
+	return errors.Join(err, d.close())
 }
 
 // begin shows the download of e to path.
@@ -63,7 +63,7 @@ func (g *getting) begin(ctx context.Context, e client.Entry, path string) (*clie
 	j := g.d.start("get", e.URL, path, e.Name, size)
 	o := g.o.download
 	o.Progress = j.update
-	o.Stale = func() { g.o.stale(g.d, e.URL) }
+	o.Stale = func() { g.o.stale(g.d, redacted(e.URL)) }
 	return &o, func(st *client.State, err error) {
 		status := 0
 		if err == nil {
@@ -96,7 +96,7 @@ type collectionResult struct {
 func (g *getting) total(ctx context.Context, err error) {
 	files, size, moved := g.files.Load(), g.size.Load(), g.moved.Load()
 	if g.d.json {
-		r := collectionResult{Command: "get", From: g.from.String(), To: g.to, Files: files, Failed: g.count(), Size: size, Moved: moved,
+		r := collectionResult{Command: "get", From: g.from.Redacted(), To: g.to, Files: files, Failed: g.count(), Size: size, Moved: moved,
 			Seconds: time.Since(g.began).Seconds()}
 		if err != nil {
 			r.Error, r.Status = err.Error(), exitStatus(ctx, err)

@@ -24,7 +24,8 @@ var layers = map[string][]string{
 	"cmd/infill/internal/bench": {"byteranges", "github.com/dustin/go-humanize",
 		"github.com/HdrHistogram/hdrhistogram-go", "github.com/aws/aws-sdk-go-v2"},
 	"cmd/infill": {"resource", "resource/server", "resource/client", "byteranges", "ranges", "store", "cmd/infill/internal/bench",
-		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/dustin/go-humanize", "github.com/vbauerster/mpb/v8"},
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/dustin/go-humanize", "github.com/vbauerster/mpb/v8",
+		"golang.org/x/net/http/httpguts"},
 }
 
 // tests says what tests may import in addition. They may also use all packages of

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/url"
@@ -61,16 +60,14 @@ func list(ctx context.Context, o *clientOptions, at *url.URL, stdout io.Writer) 
 		at = at.JoinPath("/")
 	}
 	w := bufio.NewWriter(stdout)
-	js := json.NewEncoder(w)
-	js.SetEscapeHTML(false)
 	for e, err := range o.Client.List(ctx, at.String()) {
 		if err == nil && o.json {
-			doc := entryDocument{URL: e.URL, Name: e.Name, Collection: e.Collection, Complete: e.Complete, Offset: e.Offset, Type: e.Type,
+			doc := entryDocument{URL: redacted(e.URL), Name: e.Name, Collection: e.Collection, Complete: e.Complete, Offset: e.Offset, Type: e.Type,
 				ETag: e.ETag, Modified: e.Modified}
 			if e.Length >= 0 {
 				doc.Length = &e.Length
 			}
-			err = js.Encode(doc)
+			err = printJSON(w, doc)
 		} else if err == nil {
 			err = writeEntry(w, e)
 		}

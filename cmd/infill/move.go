@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -40,7 +41,7 @@ func relocation(name, short, long string, do func(c *client.Client, ctx context.
 		Example: examples,
 		Args:    cobra.ExactArgs(2),
 	}, &o, func(ctx context.Context, cmd *cobra.Command, args []string) error {
-		from, err := parseURL(args[0])
+		from, err := parseResource(args[0])
 		if err != nil {
 			return &usageError{cmd.CommandPath(), err}
 		}
@@ -56,18 +57,33 @@ func relocation(name, short, long string, do func(c *client.Client, ctx context.
 			to = child(to, last)
 		}
 		if to.Scheme != from.Scheme || to.Host != from.Host {
-			return &usageError{cmd.CommandPath(), fmt.Errorf("%s is on another server than %s", to, from)}
+			return &usageError{cmd.CommandPath(), fmt.Errorf("%s is on another server than %s", to.Redacted(), from.Redacted())}
 		}
-		if err := do(&o.Client, ctx, from.String(), to.String(), &options); err != nil {
-			return err
-		}
-		if o.json {
-			newDisplay(&o, cmd.OutOrStdout(), cmd.ErrOrStderr(), false).print(change{Command: name, URL: from.String(), To: to.String()})
-		}
-		return nil
+		err = do(&o.Client, ctx, from.String(), to.String(), &options)
+		return errors.Join(err, o.printChange(ctx, cmd, change{Command: name, URL: from.Redacted(), To: to.Redacted()}, err))
 	})
 	cmd.Flags().BoolVarP(&options.Keep, "no-clobber", "n", false, "do not replace a resource that exists")
 	cmd.Flags().StringVar(&options.Match, "match", "", "entity `tag` that the resource must have")
 	o.register(cmd.Flags(), false)
 	return cmd
+}
+
+// change is what --json prints for a change that moves no content.
+type change struct {
+	Command string `json:"command"`
+	URL     string `json:"url"`
+	To      string `json:"to,omitempty"`
+	Error   string `json:"error,omitempty"`
+	Status  int    `json:"exit-status,omitempty"`
+}
+
+// printChange prints c, which ended with err, if --json is set.
+func (o *clientOptions) printChange(ctx context.Context, cmd *cobra.Command, c change, err error) error {
+	if !o.json {
+		return nil
+	}
+	if err != nil {
+		c.Error, c.Status = err.Error(), exitStatus(ctx, err)
+	}
+	return printJSON(cmd.OutOrStdout(), c)
 }

@@ -39,7 +39,7 @@ const putExamples = `  infill put big.iso http://host:8080/images/
   infill put big.iso http://host:8080/images/new-name.iso
   infill put photos notes.txt http://host:8080/backup/
   tar -c . | infill put - http://host:8080/backup/home.tar
-  infill put --json --quiet *.log http://host:8080/logs/ | jq .sha-256`
+  infill put --json --digest always *.log http://host:8080/logs/ | jq '."sha-256"'`
 
 // putOptions are the flags of the put command.
 type putOptions struct {
@@ -88,12 +88,15 @@ func (o *putOptions) run(ctx context.Context, cmd *cobra.Command, args []string)
 		return &usageError{cmd.CommandPath(), err}
 	}
 	if len(files) > 1 && !isCollection(at) {
-		return &usageError{cmd.CommandPath(), fmt.Errorf("%s is to get %d files, and does not end in a slash", to, len(files))}
+		return &usageError{cmd.CommandPath(), fmt.Errorf("%s is to get %d files, and does not end in a slash", at.Redacted(), len(files))}
 	}
 	for _, f := range files {
 		if f == "-" && isCollection(at) {
-			return &usageError{cmd.CommandPath(), fmt.Errorf("standard input has no name; %s needs one", to)}
+			return &usageError{cmd.CommandPath(), fmt.Errorf("standard input has no name; %s needs one", at.Redacted())}
 		}
+	}
+	if err := distinct(files, at); err != nil {
+		return &usageError{cmd.CommandPath(), err}
 	}
 	o.upload.Replace = !o.noClobber
 	o.upload.Whole, o.upload.Segments = client.Whole(o.whole), client.Algorithm(o.segments)
@@ -105,8 +108,35 @@ func (o *putOptions) run(ctx context.Context, cmd *cobra.Command, args []string)
 	o.Retry.Notify = d.retrying
 	p := &putting{o: o, stdin: cmd.InOrStdin(), many: many, slots: make(chan struct{}, o.Connections), failures: failures{d: d}}
 	err = p.all(ctx, files, at)
-	d.close()
-	return err
+	return errors.Join(err, d.close())
+}
+
+// distinct returns an error if two of the files would get the same URL in the collection at.
+func distinct(files []string, at *url.URL) error {
+	if !isCollection(at) {
+		return nil
+	}
+	names := map[string]string{}
+	for _, f := range files {
+		to, err := fileURL(f, at)
+		if err != nil {
+			return err
+		}
+		if other, ok := names[to.Path]; ok {
+			return fmt.Errorf("%s and %s would both become %s", other, f, to.Redacted())
+		}
+		names[to.Path] = f
+	}
+	return nil
+}
+
+// fileURL returns the URL of a file of the command line in the collection at.
+func fileURL(name string, at *url.URL) (*url.URL, error) {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return nil, err
+	}
+	return child(at, filepath.Base(abs)), nil
 }
 
 // A putting is the upload of all files of a command. Small files go over one connection each, several at a time; large
@@ -140,23 +170,25 @@ func (p *putting) walk(ctx context.Context, name string, at *url.URL) {
 		return
 	}
 	if isCollection(at) {
-		abs, err := filepath.Abs(name)
+		to, err := fileURL(name, at)
 		if err != nil {
 			p.fail(ctx, source{path: name, url: at}, err)
 			return
 		}
-		at = child(at, filepath.Base(abs))
+		at = to
 	}
-	err := filepath.WalkDir(resolve(name), func(path string, e fs.DirEntry, err error) error {
+	root, empty := resolve(name), true
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		src := source{path: path, name: filepath.Base(path), url: at}
-		if rel, rerr := filepath.Rel(resolve(name), path); rerr == nil && rel != "." {
+		if rel, rerr := filepath.Rel(root, path); rerr == nil && rel != "." {
 			for part := range strings.SplitSeq(filepath.ToSlash(rel), "/") {
 				src.url = child(src.url, part)
 			}
 		}
+		empty = empty && err == nil && e.IsDir()
 		if err != nil {
 			p.fail(ctx, src, err)
 			return nil
@@ -173,16 +205,21 @@ func (p *putting) walk(ctx context.Context, name string, at *url.URL) {
 		case info.Mode().IsRegular():
 			src.size = info.Size()
 			p.begin(ctx, src)
-		case path == name && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0:
+		case path == root && info.Mode()&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0:
 			src.size = -1
 			p.begin(ctx, src)
+		case path == root:
+			p.fail(ctx, src, errors.New("neither a regular file, nor a directory, a pipe or a device"))
 		default:
 			p.d.message("%s: left out, not a regular file", path)
 		}
 		return nil
 	})
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err != nil && ctx.Err() == nil:
 		p.fail(ctx, source{path: name, url: at}, err)
+	case err == nil && empty:
+		p.d.message("%s: no files in it", name)
 	}
 }
 
@@ -228,6 +265,9 @@ func (p *putting) put(ctx context.Context, src source, connections int) {
 	status := 0
 	if err != nil {
 		status = exitStatus(ctx, err)
+		if ctx.Err() != nil {
+			err = errInterrupted
+		}
 		p.note(ctx, src.located(err), status)
 	}
 	j.end(st, err, status)
@@ -258,7 +298,11 @@ func (p *putting) send(ctx context.Context, c *client.Client, j *job, src source
 		return nil, err
 	}
 	defer f.Close()
-	return c.Upload(ctx, src.url.String(), f, src.size, &o)
+	info, err := f.Stat() // it may have waited for others to be sent, and have changed
+	if err != nil {
+		return nil, err
+	}
+	return c.Upload(ctx, src.url.String(), f, info.Size(), &o)
 }
 
 // fail notes that src could not be begun.
@@ -266,7 +310,7 @@ func (p *putting) fail(ctx context.Context, src source, err error) {
 	status := exitStatus(ctx, err)
 	p.note(ctx, src.located(err), status)
 	if p.d.json {
-		p.d.print(result{Command: "put", From: src.path, To: src.url.String(), Error: err.Error(), Status: status})
+		p.d.print(result{Command: "put", From: src.path, To: src.url.Redacted(), Error: err.Error(), Status: status})
 	}
 }
 

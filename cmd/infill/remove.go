@@ -3,13 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"net/url"
 
 	"github.com/spf13/cobra"
 
 	"github.com/infill-http/infill/resource/client"
 )
 
-const removeHelp = `Delete resources, complete or not. There is no way back.
+const removeHelp = `Delete resources, complete or not. There is no way back. One that cannot be
+deleted does not keep the others from being deleted.
 ` + exitHelp
 
 const removeExamples = `  infill rm http://host:8080/images/old.iso
@@ -26,32 +28,29 @@ func removeCommand() *cobra.Command {
 		Example: removeExamples,
 		Args:    cobra.MinimumNArgs(1),
 	}, &o, func(ctx context.Context, cmd *cobra.Command, args []string) error {
-		d := newDisplay(&o, cmd.OutOrStdout(), cmd.ErrOrStderr(), false)
-		defer d.close()
+		var resources []*url.URL
 		for _, arg := range args {
-			at, err := parseURL(arg)
+			at, err := parseResource(arg)
 			if err != nil {
 				return &usageError{cmd.CommandPath(), err}
 			}
-			err = o.Client.Remove(ctx, at.String(), &client.ChangeOptions{Match: match})
-			if err != nil && !(force && errors.Is(err, client.ErrNotFound)) {
-				return err
+			resources = append(resources, at)
+		}
+		var errs []error
+		for _, at := range resources {
+			err := o.Client.Remove(ctx, at.String(), &client.ChangeOptions{Match: match})
+			if force && errors.Is(err, client.ErrNotFound) {
+				err = nil
 			}
-			if o.json {
-				d.print(change{Command: "rm", URL: at.String()})
+			errs = append(errs, err, o.printChange(ctx, cmd, change{Command: "rm", URL: at.Redacted()}, err))
+			if ctx.Err() != nil {
+				break
 			}
 		}
-		return nil
+		return errors.Join(errs...)
 	})
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "a resource that is not there is no error")
 	cmd.Flags().StringVar(&match, "match", "", "entity `tag` that the resource must have")
 	o.register(cmd.Flags(), false)
 	return cmd
-}
-
-// change is what --json prints for a change that moves no content.
-type change struct {
-	Command string `json:"command"`
-	URL     string `json:"url"`
-	To      string `json:"to,omitempty"`
 }

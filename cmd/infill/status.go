@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -48,7 +46,7 @@ func statusCommand() *cobra.Command {
 		Example: statusExamples,
 		Args:    cobra.ExactArgs(1),
 	}, &o.clientOptions, func(ctx context.Context, cmd *cobra.Command, args []string) error {
-		at, err := parseURL(args[0])
+		at, err := parseResource(args[0])
 		if err == nil && o.interval <= 0 {
 			err = fmt.Errorf("--interval is %v, want more than 0", o.interval)
 		}
@@ -90,12 +88,12 @@ func (o *statusOptions) run(ctx context.Context, url string, stdout io.Writer) e
 		case st.Complete:
 			return nil
 		case !o.watch:
-			return &statusError{exitUnfinished, fmt.Errorf("%s is not complete", url)}
+			return &statusError{exitUnfinished, fmt.Errorf("%s is not complete", redacted(url))}
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return errors.New("interrupted")
+			return ctx.Err()
 		}
 	}
 }
@@ -118,7 +116,7 @@ type statusDocument struct {
 // show writes the state. again leaves out what does not change.
 func (o *statusOptions) show(w io.Writer, st *client.State, rate float64, again bool) error {
 	if o.json {
-		doc := statusDocument{URL: st.URL, Complete: st.Complete, Offset: st.Offset, Committed: st.Received.Size(), Ranges: [][2]int64{},
+		doc := statusDocument{URL: redacted(st.URL), Complete: st.Complete, Offset: st.Offset, Committed: st.Received.Size(), Ranges: [][2]int64{},
 			Rate: rate, ETag: st.ETag, Type: st.Type, Modified: st.Modified}
 		if st.Length >= 0 {
 			doc.Length = &st.Length
@@ -129,9 +127,7 @@ func (o *statusOptions) show(w io.Writer, st *client.State, rate float64, again 
 		for r := range st.Received.All() {
 			doc.Ranges = append(doc.Ranges, [2]int64{r.Start, r.End})
 		}
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		return e.Encode(doc)
+		return printJSON(w, doc)
 	}
 	var b strings.Builder
 	if !again {
@@ -145,7 +141,7 @@ func (o *statusOptions) show(w io.Writer, st *client.State, rate float64, again 
 	if !again {
 		field := func(name, value string) {
 			if value != "" {
-				fmt.Fprintf(&b, "%-10s %s\n", name+":", value)
+				fmt.Fprintf(&b, "%-10s %s\n", name+":", printable(value))
 			}
 		}
 		field("type", st.Type)
