@@ -201,11 +201,7 @@ func (u *upload) finish(ctx context.Context) (*State, error) {
 		return st, u.right(st)
 	}
 	for n := 1; ; n++ {
-		var st *State
-		err := u.c.retry(ctx, func() (err error) {
-			st, err = u.c.status(ctx, u.url, digest.Known())
-			return err
-		})
+		st, err := u.c.state(ctx, u.url, digest.Known())
 		switch {
 		case errors.Is(err, ErrNotFound):
 			return nil, u.gone()

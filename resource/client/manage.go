@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -37,6 +38,15 @@ func (o *ChangeOptions) header() http.Header {
 // response that may be because the resource was removed.
 func (c *Client) Remove(ctx context.Context, url string, o *ChangeOptions) error {
 	return c.change(ctx, call{method: http.MethodDelete, url: url, header: o.header()})
+}
+
+// giveUp removes the incomplete resource in st, if it is still as it was.
+func (c *Client) giveUp(ctx context.Context, st *State) error {
+	err := c.Remove(ctx, st.URL, &ChangeOptions{Match: st.ETag})
+	if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // Move gives the complete resource at from the URL to, which has to be on the same server. What is there is replaced in

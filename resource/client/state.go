@@ -37,9 +37,14 @@ type State struct {
 // Status asks for the state of the resource at url, all committed ranges included. If there is none, the error wraps
 // ErrNotFound.
 func (c *Client) Status(ctx context.Context, url string) (*State, error) {
+	return c.state(ctx, url, false)
+}
+
+// state asks until there is an answer, with the digest if digest is set.
+func (c *Client) state(ctx context.Context, url string, digest bool) (*State, error) {
 	var st *State
 	err := c.retry(ctx, func() (err error) {
-		st, err = c.status(ctx, url, false)
+		st, err = c.status(ctx, url, digest)
 		return err
 	})
 	if err != nil {

@@ -100,11 +100,7 @@ type stream struct {
 
 func (s *stream) run(ctx context.Context) (*State, error) {
 	for range 3 { // the resource can come and go between two requests
-		var st *State
-		err := s.c.retry(ctx, func() (err error) {
-			st, err = s.c.status(ctx, s.url, false)
-			return err
-		})
+		st, err := s.c.state(ctx, s.url, false)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			st, err = s.create(ctx)
@@ -126,8 +122,7 @@ func (s *stream) run(ctx context.Context) (*State, error) {
 			return s.replace(ctx, st)
 		case s.o.Restart:
 			s.o.Restart = false
-			err := s.c.Remove(ctx, s.url, &ChangeOptions{Match: st.ETag})
-			if err != nil && !errors.Is(err, ErrChanged) && !errors.Is(err, ErrNotFound) {
+			if err := s.c.giveUp(ctx, st); err != nil {
 				return nil, err
 			}
 			continue
@@ -340,11 +335,7 @@ func (s *stream) recover(ctx context.Context, failures *int, err error, end int6
 			return err
 		}
 	}
-	var st *State
-	serr := s.c.retry(ctx, func() (err error) {
-		st, err = s.c.status(ctx, s.url, false)
-		return err
-	})
+	st, serr := s.c.state(ctx, s.url, false)
 	switch {
 	case errors.Is(serr, ErrNotFound) && !s.segmented && s.off == 0:
 		return nil

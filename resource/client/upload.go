@@ -136,11 +136,7 @@ func (u *upload) run(ctx context.Context) (*State, error) {
 		}
 	}
 	for range 3 { // the resource can come and go between two requests
-		var st *State
-		err := u.c.retry(ctx, func() (err error) {
-			st, err = u.c.status(ctx, u.url, false)
-			return err
-		})
+		st, err := u.c.state(ctx, u.url, false)
 		switch {
 		case errors.Is(err, ErrNotFound):
 			st, err := u.create(ctx)
@@ -157,7 +153,7 @@ func (u *upload) run(ctx context.Context) (*State, error) {
 			return u.occupied(ctx, st)
 		case u.o.Restart:
 			u.o.Restart = false
-			if err := u.c.Remove(ctx, u.url, &ChangeOptions{Match: st.ETag}); err != nil && !errors.Is(err, ErrChanged) && !errors.Is(err, ErrNotFound) {
+			if err := u.c.giveUp(ctx, st); err != nil {
 				return nil, err
 			}
 			continue
@@ -342,10 +338,7 @@ func (u *upload) same(ctx context.Context, st *State) (*State, error) {
 	if st.Length != u.size || st.Received.Size() != u.size {
 		return nil, nil
 	}
-	err := u.c.retry(ctx, func() (err error) {
-		st, err = u.c.status(ctx, u.url, true)
-		return err
-	})
+	st, err := u.c.state(ctx, u.url, true)
 	if err != nil || !st.Complete || st.Length != u.size || !st.Digest.Known() {
 		return nil, err
 	}
@@ -362,11 +355,7 @@ func (u *upload) same(ctx context.Context, st *State) (*State, error) {
 
 // verify asks for the state of the resource, which must be complete, and compares it with the source.
 func (u *upload) verify(ctx context.Context) (*State, error) {
-	var st *State
-	err := u.c.retry(ctx, func() (err error) {
-		st, err = u.c.status(ctx, u.url, u.digest.Known())
-		return err
-	})
+	st, err := u.c.state(ctx, u.url, u.digest.Known())
 	if err != nil {
 		return nil, err
 	}
