@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -99,5 +100,43 @@ func TestNoFile(t *testing.T) {
 	cmd := infill(t.Context(), t, "put", "--json", name, "http://127.0.0.1:1/")
 	if err := cmd.Run(); err == nil || !strings.Contains(output(cmd), `"error":"neither a regular file`) {
 		t.Errorf("%v, %s", err, output(cmd))
+	}
+}
+
+// TestFullDisk: a download goes on, where there was no space left, once there is some. It needs a file system of its own.
+func TestFullDisk(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Symlink(self, filepath.Join(dir, "infill")); err != nil {
+		t.Skip(err)
+	}
+	disk := filepath.Join(dir, "disk")
+	if err := os.Mkdir(disk, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("unshare", "-rm", "mount", "-t", "tmpfs", "none", disk).CombinedOutput(); err != nil {
+		t.Skipf("no file system can be mounted: %v, %s", err, out)
+	}
+	tr := newTrial(t, func(*trial) {})
+	tr.run(0, "", "put", tr.file, "http://"+tr.addr+"/f")
+	cmd := exec.CommandContext(t.Context(), "unshare", "-rm", "sh", "-ec", `
+		mount -t tmpfs -o size=16m none disk
+		./infill get -q "$0" disk/f || test $? = 3
+		mount -o remount,size=64m disk
+		./infill get --json "$0" disk/f
+		cmp disk/f "$1"
+		ls disk`, "http://"+tr.addr+"/f", tr.file)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.HasSuffix(string(out), "\nf\n") {
+		t.Fatalf("%v, %s", err, out)
+	}
+	_, rest, _ := strings.Cut(string(out), `"moved":`)
+	moved := 0
+	if _, err := fmt.Sscan(strings.TrimRight(strings.SplitN(rest, ",", 2)[0], ","), &moved); err != nil || moved > transferSize*3/4 {
+		t.Errorf("%d bytes were received again, of %d, %v: %s", moved, transferSize, err, out)
 	}
 }

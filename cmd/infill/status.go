@@ -178,7 +178,7 @@ func describe(st *client.State) string {
 // drawRanges draws the bytes of set in a resource of n bytes, -1 if that is not known, with the given number of cells.
 func drawRanges(set ranges.Set, n int64, cells int) string {
 	if n < 0 {
-		n = set.Bounds().End
+		n = max(1, set.Bounds().End)
 	}
 	if n == 0 {
 		return strings.Repeat("#", cells)

@@ -37,14 +37,17 @@ func readFile(dir fileSystem, name string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// writeSynced writes a file and makes its content durable.
-func writeSynced(dir fileSystem, name string, text []byte) error {
-	f, err := dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
+// writeFile writes a file, in the space that it has if it is there. With sync set, it makes its content durable.
+func writeFile(dir fileSystem, name string, text []byte, sync bool) error {
+	f, err := dir.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(text)
 	if err == nil {
+		err = f.Truncate(int64(len(text)))
+	}
+	if err == nil && sync {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())

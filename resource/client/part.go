@@ -14,19 +14,32 @@ import (
 
 // A partFile is a download that is not whole: a sparse file, and a sidecar that says what of it is there. The sidecar
 // never names bytes that a loss of power could take away: the data is synced before it is replaced, in one step.
+//
+// The next sidecar has space before it is needed, in the file that will replace the last one. So what was received can be
+// noted when there is no space left.
 type partFile struct {
 	*os.File
 	dir     fileSystem
 	path    string // of the finished file
 	sidecar sidecar
 	noted   atomic.Bool // there may be a sidecar
+
+	reserved bool // there may be a next one
 }
 
 // The suffixes of the files beside the finished one.
 const (
 	partSuffix       = ".part"
 	sidecarSuffix    = ".part.json"
-	newSidecarSuffix = ".part.json.new" // while it is written
+	newSidecarSuffix = ".part.json.new" // the next one
+)
+
+const (
+	// nextSpace is how many bytes the next sidecar has space for. It may need more, if there is more.
+	nextSpace = 8 << 10
+
+	// reserveFrom is the length of the shortest resource for which there is such space from the beginning on.
+	reserveFrom = 8 << 20
 )
 
 // A sidecar says what a part file has. All ranges are half-open and ascending.
@@ -70,8 +83,7 @@ func openPart(dir fileSystem, path string, st *State, restart bool) (p *partFile
 	text, err := readFile(dir, path+sidecarSuffix)
 	p.noted.Store(info.Size() > 0 || err == nil)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		stale = info.Size() > 0
+	case errors.Is(err, fs.ErrNotExist): // nothing was noted
 	case err != nil:
 		return nil, have, false, err
 	default:
@@ -98,6 +110,9 @@ func openPart(dir fileSystem, path string, st *State, restart bool) (p *partFile
 				return nil, have, false, err
 			}
 		}
+	}
+	if st.Length >= reserveFrom {
+		p.reserve()
 	}
 	return p, have, stale && !restart, nil
 }
@@ -150,10 +165,39 @@ func (p *partFile) save(have ranges.Set) error {
 	if err != nil {
 		return err
 	}
-	if err := writeSynced(p.dir, p.path+newSidecarSuffix, append(text, '\n')); err != nil {
+	if err := writeFile(p.dir, p.path+newSidecarSuffix, append(text, '\n'), true); err != nil {
 		return err
 	}
-	return p.dir.Rename(p.path+newSidecarSuffix, p.path+sidecarSuffix)
+	if err := p.dir.Rename(p.path+newSidecarSuffix, p.path+sidecarSuffix); err != nil {
+		return err
+	}
+	p.reserve()
+	return nil
+}
+
+// reserve makes space for the next sidecar, if it can.
+func (p *partFile) reserve() {
+	p.noted.Store(true)
+	p.reserved = true
+	_ = writeFile(p.dir, p.path+newSidecarSuffix, make([]byte, nextSpace), false)
+}
+
+// Close lets others open the part file.
+func (p *partFile) Close() error {
+	var err error
+	if p.reserved {
+		err = p.remove(newSidecarSuffix)
+	}
+	return errors.Join(err, p.File.Close())
+}
+
+// remove removes the file with that suffix, if there is one.
+func (p *partFile) remove(suffix string) error {
+	err := p.dir.Remove(p.path + suffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // clearSidecar removes the sidecar of a finished file, which a kill between the last two steps of finish has left.
@@ -171,12 +215,7 @@ func (p *partFile) forget() error {
 	if !p.noted.Load() {
 		return nil
 	}
-	for _, suffix := range []string{sidecarSuffix, newSidecarSuffix} {
-		if err := p.dir.Remove(p.path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(p.remove(sidecarSuffix), p.remove(newSidecarSuffix))
 }
 
 // finish gives the file its name. With durable set, it has it after a loss of power too.

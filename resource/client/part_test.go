@@ -72,6 +72,12 @@ func TestPartFile(t *testing.T) {
 			t.Errorf("%q: %v, stale: %t", text, have, stale)
 		}
 	}
+	if err := os.Remove(path + sidecarSuffix); err == nil {
+		t.Error("a sidecar that does not count is there")
+	}
+	if have, stale := open(st, false); !have.Empty() || stale {
+		t.Errorf("no sidecar, as after a kill in the first moment: %v, stale: %t", have, stale)
+	}
 	save()
 	if err := os.Truncate(path+partSuffix, 50); err != nil {
 		t.Fatal(err)
