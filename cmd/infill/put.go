@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -280,29 +281,38 @@ func (p *putting) send(ctx context.Context, c *client.Client, j *job, src source
 	if o.Type = p.o.mediaType; o.Type == "" {
 		o.Type = mime.TypeByExtension(filepath.Ext(src.url.Path))
 	}
-	if src.size < 0 {
-		r := p.stdin
-		if src.path != "-" {
-			f, err := os.Open(src.path)
-			if err != nil {
-				return nil, err
-			}
-			defer f.Close()
-			r = f
-		}
+	stream := func(r io.Reader) (*client.State, error) {
 		return c.UploadStream(ctx, src.url.String(), r, &client.StreamOptions{Type: o.Type, Whole: o.Whole, Segments: o.Segments,
 			Replace: o.Replace, Restart: o.Restart, Progress: o.Progress})
+	}
+	if src.path == "-" {
+		return stream(p.stdin)
 	}
 	f, err := os.Open(src.path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if src.size < 0 {
+		return stream(f)
+	}
 	info, err := f.Stat() // it may have waited for others to be sent, and have changed
 	if err != nil {
 		return nil, err
 	}
+	if info.Size() == 0 {
+		// Some files tell their length only to those who read them, such as those of /proc.
+		if first := make([]byte, 1); readByte(f, first) {
+			return stream(io.MultiReader(bytes.NewReader(first), f))
+		}
+	}
 	return c.Upload(ctx, src.url.String(), f, info.Size(), &o)
+}
+
+// readByte reads one byte into p, and reports whether there is one.
+func readByte(r io.Reader, p []byte) bool {
+	n, _ := io.ReadFull(r, p)
+	return n == 1
 }
 
 // fail notes that src could not be begun.

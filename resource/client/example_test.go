@@ -3,6 +3,7 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -143,4 +144,20 @@ func ExampleClient_DownloadCollection() {
 	content, err := os.ReadFile(filepath.Join(dir, "b", "c"))
 	fmt.Printf("%s %v\n", content, err)
 	// Output: b/c <nil>
+}
+
+// An error of a server has its status and, if it sent one, its problem document.
+func ExampleError() {
+	url, end := serve()
+	defer end()
+	var c client.Client
+	err := c.Remove(context.Background(), url+"/nothing", nil)
+	var e *client.Error
+	if errors.As(err, &e) && e.Problem != nil {
+		fmt.Println(e.Status, e.Problem.Title, "-", e.Problem.Detail)
+	}
+	fmt.Println(errors.Is(err, client.ErrNotFound), e.Temporary())
+	// Output:
+	// 404 No such resource - no such resource
+	// true false
 }
