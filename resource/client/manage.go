@@ -40,13 +40,30 @@ func (c *Client) Remove(ctx context.Context, url string, o *ChangeOptions) error
 	return c.change(ctx, call{method: http.MethodDelete, url: url, header: o.header()})
 }
 
-// giveUp removes the incomplete resource in st, if it is still as it was.
+// giveUp removes the incomplete resource in st, unless it becomes complete meanwhile. Requests of whoever wrote to it may
+// still arrive, and change its entity tag; then it tries again.
 func (c *Client) giveUp(ctx context.Context, st *State) error {
-	err := c.Remove(ctx, st.URL, &ChangeOptions{Match: st.ETag})
-	if errors.Is(err, ErrChanged) || errors.Is(err, ErrNotFound) {
-		return nil
+	for n := 1; ; n++ {
+		err := c.Remove(ctx, st.URL, &ChangeOptions{Match: st.ETag})
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return nil
+		case !errors.Is(err, ErrChanged) || n >= c.Retry.attempts():
+			return err
+		}
+		if err := c.wait(ctx, c.Retry.backoff(n)); err != nil {
+			return err
+		}
+		st, err = c.state(ctx, st.URL, false)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case st.Complete:
+			return nil
+		}
 	}
-	return err
 }
 
 // Move gives the complete resource at from the URL to, which has to be on the same server. What is there is replaced in

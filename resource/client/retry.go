@@ -44,12 +44,23 @@ func (r *Retry) pause(n int, err error) (time.Duration, error) {
 	if !errors.As(err, &e) || !e.Temporary() {
 		return 0, err
 	}
-	if n >= cmp.Or(r.Attempts, DefaultAttempts) {
+	if n >= r.attempts() {
 		if n > 1 {
 			err = fmt.Errorf("given up after %d attempts: %w", n, err)
 		}
 		return 0, err
 	}
+	after := e.retryAfter(time.Now())
+	if longest := cmp.Or(r.MaxWait, DefaultMaxWait); after > longest {
+		return 0, fmt.Errorf("the server asks to come back after %v: %w", after.Round(time.Second), err)
+	}
+	return max(r.backoff(n), after), nil
+}
+
+func (r *Retry) attempts() int { return cmp.Or(r.Attempts, DefaultAttempts) }
+
+// backoff returns how long to wait after the n-th failure in a row, if nobody asks for more.
+func (r *Retry) backoff(n int) time.Duration {
 	d := cmp.Or(r.MinBackoff, DefaultMinBackoff)
 	most := max(d, cmp.Or(r.MaxBackoff, DefaultMaxBackoff))
 	for range n - 1 {
@@ -57,12 +68,7 @@ func (r *Retry) pause(n int, err error) (time.Duration, error) {
 			break
 		}
 	}
-	d = d/2 + rand.N(d/2+1)
-	after := e.retryAfter(time.Now())
-	if longest := cmp.Or(r.MaxWait, DefaultMaxWait); after > longest {
-		return 0, fmt.Errorf("the server asks to come back after %v: %w", after.Round(time.Second), err)
-	}
-	return max(d, after), nil
+	return d/2 + rand.N(d/2+1)
 }
 
 // again waits until the next attempt after the n-th failure in a row. The error is final.

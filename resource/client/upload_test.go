@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -150,4 +152,34 @@ func (b *flippedBody) Read(p []byte) (int, error) {
 	}
 	b.at -= n
 	return n, err
+}
+
+// TestRestartBusy: requests of a client that was given up are still arriving when the next one begins anew.
+func TestRestartBusy(t *testing.T) {
+	w := newWorld(t)
+	data := content(2 << 20)
+	for _, stream := range []bool{false, true} {
+		w.request("PUT", "/f", "abc", "Content-Range", "bytes 0-2/10000000")
+		late := 0
+		w.on(func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodDelete && late < 5 {
+				late++
+				req := httptest.NewRequest("PUT", "/f", strings.NewReader("x"))
+				req.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/10000000", late*100, late*100))
+				w.handler.ServeHTTP(discard{http.Header{}}, req)
+			}
+			return false
+		})
+		var err error
+		if stream {
+			_, err = w.client().UploadStream(t.Context(), w.url+"/f", bytes.NewReader(data), &StreamOptions{Restart: true})
+		} else {
+			_, err = w.client().Upload(t.Context(), w.url+"/f", bytes.NewReader(data), 2<<20, &UploadOptions{Restart: true})
+		}
+		if err != nil || late != 5 {
+			t.Errorf("stream: %t: %v after %d late requests", stream, err, late)
+		}
+		w.expect("/f", data)
+		w.request("DELETE", "/f", "")
+	}
 }
