@@ -40,6 +40,7 @@ INFILL_MAX_SEGMENT. Sizes are such as 512, 64KiB or 1GB.`
 // clientOptions are the flags of all commands that are clients.
 type clientOptions struct {
 	client.Client
+	transfers   bool // the command moves content
 	headers     []string
 	quiet, json bool
 }
@@ -47,7 +48,7 @@ type clientOptions struct {
 // register makes o the values of flags. Commands that move content have more of them.
 func (o *clientOptions) register(flags *pflag.FlagSet, transfers bool) {
 	flags.SortFlags = false
-	if transfers {
+	if o.transfers = transfers; transfers {
 		flags.IntVar(&o.Connections, "connections", client.DefaultConnections, "requests in flight at the same time")
 		flags.Var(newSize(&o.Segment, client.DefaultSegment), "segment", "bytes of the first segments; later ones are larger or smaller")
 		flags.Var(newSize(&o.MinSegment, client.DefaultMinSegment), "min-segment", "bytes of a segment at least")
@@ -65,8 +66,17 @@ func (o *clientOptions) register(flags *pflag.FlagSet, transfers bool) {
 // validate reports all values that cannot be used, and makes Header of the headers.
 func (o *clientOptions) validate() error {
 	var errs []error
-	if o.Connections < 0 {
+	if o.transfers && o.Connections < 1 {
 		errs = append(errs, fmt.Errorf("--connections is %d, want at least 1", o.Connections))
+	}
+	if o.transfers && o.MinSegment < 1 {
+		errs = append(errs, fmt.Errorf("--min-segment is %d, want at least 1", o.MinSegment))
+	}
+	if o.transfers && (o.StallTimeout <= 0 || o.ResponseTimeout <= 0) {
+		errs = append(errs, fmt.Errorf("--stall-timeout is %v and --response-timeout %v, want more than 0", o.StallTimeout, o.ResponseTimeout))
+	}
+	if o.Retry.MaxBackoff <= 0 {
+		errs = append(errs, fmt.Errorf("--max-backoff is %v, want more than 0", o.Retry.MaxBackoff))
 	}
 	if o.Retry.Attempts < 1 {
 		errs = append(errs, fmt.Errorf("--attempts is %d, want at least 1", o.Retry.Attempts))
