@@ -105,7 +105,7 @@ type CreateOptions struct {
 	Key    string // makes calls with the same key allocate one resource; default: a random one, so that a call is safe to try again
 }
 
-// Create allocates a resource in the collection at url, which ends in a slash, and returns its state. The server chooses
+// Create allocates a resource in a collection, whose URL ends in a slash, and returns its state. The server chooses
 // the name, which cannot be guessed; State.URL has it.
 func (c *Client) Create(ctx context.Context, collection string, o *CreateOptions) (*State, error) {
 	if o == nil {
@@ -173,7 +173,7 @@ type Entry struct {
 // maxListing is how many octets one page of a listing may have.
 const maxListing = 16 << 20
 
-// List returns what is in the collection at url, which ends in a slash, in the order of names. The first error ends it.
+// List returns what is in a collection, whose URL ends in a slash, in the order of names. The first error ends it.
 // Memory does not grow with the number of entries.
 func (c *Client) List(ctx context.Context, collection string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {

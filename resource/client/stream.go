@@ -65,6 +65,9 @@ func (c *Client) UploadStream(ctx context.Context, url string, r io.Reader, o *S
 	options := *o
 	options.Whole = cmp.Or(o.Whole, WholeAuto)
 	options.Segments = cmp.Or(o.Segments, CRC32C)
+	if err := checkDigests(options.Whole, options.Segments); err != nil {
+		return nil, err
+	}
 	report := &reporter{f: o.Progress, now: Progress{Size: -1}}
 	defer report.stop()
 	ctx, cancel := context.WithCancel(ctx)

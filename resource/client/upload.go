@@ -63,6 +63,20 @@ const (
 	NoDigest Algorithm = "none"
 )
 
+// checkDigests returns an error unless the options are among those that exist.
+func checkDigests(whole Whole, segments Algorithm) error {
+	switch whole {
+	case WholeAuto, WholeAlways, WholeNever:
+	default:
+		return fmt.Errorf("digest of the whole: %q", whole)
+	}
+	switch segments {
+	case CRC32C, SHA256, NoDigest:
+		return nil
+	}
+	return fmt.Errorf("digest of segments: %q", segments)
+}
+
 // Upload makes the resource at url have the first size bytes of src, and returns its state when it is complete. What is
 // already there of it is not sent. An upload that ends with an error, or is ended by ctx, goes on where it was when it is
 // called again, by anyone and from anywhere.
@@ -81,6 +95,9 @@ func (c *Client) Upload(ctx context.Context, url string, src io.ReaderAt, size i
 	options.Segments = cmp.Or(o.Segments, CRC32C)
 	if size < 0 {
 		return nil, fmt.Errorf("upload of %d bytes", size)
+	}
+	if err := checkDigests(options.Whole, options.Segments); err != nil {
+		return nil, err
 	}
 	report := &reporter{f: o.Progress, now: Progress{Size: size}}
 	defer report.stop()

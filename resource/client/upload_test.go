@@ -183,3 +183,23 @@ func TestRestartBusy(t *testing.T) {
 		w.request("DELETE", "/f", "")
 	}
 }
+
+// TestUploadOptions: an option that does not exist is an error, and not taken for none.
+func TestUploadOptions(t *testing.T) {
+	w := newWorld(t)
+	for _, o := range []UploadOptions{{Segments: "md5"}, {Whole: "sometimes"}} {
+		if _, err := w.client().Upload(t.Context(), w.url+"/f", strings.NewReader("x"), 1, &o); err == nil {
+			t.Errorf("%+v: success", o)
+		}
+		so := StreamOptions{Segments: o.Segments, Whole: o.Whole}
+		if _, err := w.client().UploadStream(t.Context(), w.url+"/f", strings.NewReader("x"), &so); err == nil {
+			t.Errorf("%+v: success", so)
+		}
+	}
+	if _, err := w.client().Upload(t.Context(), w.url+"/f", strings.NewReader("x"), -1, nil); err == nil {
+		t.Error("-1 bytes: success")
+	}
+	if n := len(w.seen); n > 0 {
+		t.Errorf("%d requests", n)
+	}
+}
