@@ -103,7 +103,7 @@ func (d *collectionDownload) open() (fold bool, err error) {
 // the background.
 func (d *collectionDownload) found(ctx context.Context, e Entry, path string, err error) bool {
 	if err == nil && !e.Complete {
-		err = fmt.Errorf("%w: %s has %d bytes", ErrIncomplete, e.URL, e.Offset)
+		err = fmt.Errorf("%w: %s has %d bytes", ErrIncomplete, redacted(e.URL), e.Offset)
 	}
 	n := 0
 	if err == nil {
@@ -207,7 +207,7 @@ func (d *collectionDownload) note(ctx context.Context, e Entry, path string, err
 		return nil
 	}
 	stop := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || temporary(err) && !d.answers(ctx, e.URL)
-	where := e.URL
+	where := redacted(e.URL)
 	if path != "" {
 		where = filepath.Join(d.dir, path)
 	}

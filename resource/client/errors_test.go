@@ -118,7 +118,8 @@ func TestPasswords(t *testing.T) {
 	_, stream := c.UploadStream(ctx, base+"/i", strings.NewReader("x"), nil)
 	_, incomplete := c.Download(ctx, base+"/i", filepath.Join(dir, "i"), nil)
 	_, malformed := c.Status(ctx, base+"/%zz")
-	for i, err := range []error{exists, conflict, stream, incomplete, malformed, c.Remove(ctx, base+"/none", nil)} {
+	collection := c.DownloadCollection(ctx, base+"/", filepath.Join(dir, "all"), nil)
+	for i, err := range []error{exists, conflict, stream, incomplete, collection, malformed, c.Remove(ctx, base+"/none", nil)} {
 		if err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%d: %v", i, err)
 		}

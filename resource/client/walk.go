@@ -43,7 +43,7 @@ func (w *walk) run(ctx context.Context, target string) {
 func (w *walk) collection(ctx context.Context, at, base, dir string, depth int) bool {
 	self := Entry{URL: base, Collection: true}
 	if depth > w.maxDepth {
-		return w.found(self, "", fmt.Errorf("%s is more than %d collections deep", base, w.maxDepth))
+		return w.found(self, "", fmt.Errorf("%s is more than %d collections deep", redacted(base), w.maxDepth))
 	}
 	var names *siblings
 	for at != "" {
@@ -89,7 +89,7 @@ func (w *walk) collection(ctx context.Context, at, base, dir string, depth int) 
 		}
 		page = nil
 		if w.pending += size; w.pending > maxPending {
-			return w.found(self, "", fmt.Errorf("%w: %s has too many collections, and those that it is in", ErrServer, base))
+			return w.found(self, "", fmt.Errorf("%w: %s has too many collections, and those that it is in", ErrServer, redacted(base)))
 		}
 		for _, b := range list {
 			if !w.collection(ctx, b.url, b.url, b.dir, depth+1) {
@@ -109,7 +109,7 @@ func segmentIn(base string, e Entry) (string, error) {
 	plain := strings.TrimSuffix(segment, "/")
 	name, err := url.PathUnescape(plain)
 	if !ok || segment == "" || err != nil || name != e.Name || strings.ContainsAny(plain, "/?#") || e.Collection != (plain != segment) {
-		return "", fmt.Errorf("%w: %s lists %.80q, which is not directly in it", ErrServer, base, e.URL)
+		return "", fmt.Errorf("%w: %s lists %.80q, which is not directly in it", ErrServer, redacted(base), redacted(e.URL))
 	}
 	return segment, nil
 }
