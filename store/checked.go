@@ -3,10 +3,10 @@ package store
 import (
 	"errors"
 	"fmt"
-	"hash/crc32"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/infill-http/infill/ranges"
+	"github.com/infill-http/infill/ranges/crc32c"
 )
 
 // A checkedReader reads bytes of data files and returns them only if they
@@ -149,7 +149,7 @@ func (r *checkedReader) try(p crcPiece, b []byte) error {
 	if err := readFull(r.f, b, p.off); err != nil {
 		return err
 	}
-	if crc32.Checksum(b, castagnoli) != p.crc {
+	if crc32c.Checksum(b) != p.crc {
 		return errChecksum
 	}
 	return nil

@@ -4,13 +4,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"path"
 	"path/filepath"
 	"strconv"
 
 	"github.com/infill-http/infill/ranges"
+	"github.com/infill-http/infill/ranges/crc32c"
 )
 
 // badBytes are physical ranges of one file that have the same fault.
@@ -251,7 +251,7 @@ func (c *checker) checkPiece(p crcPiece, b []byte) {
 	case err != nil:
 		c.unreadable.Add(piece)
 		c.cause = err
-	case crc32.Checksum(b, castagnoli) != p.crc:
+	case crc32c.Checksum(b) != p.crc:
 		c.damaged.Add(piece)
 	}
 }

@@ -3,11 +3,10 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
-	"math/bits"
 	"slices"
 
 	"github.com/infill-http/infill/ranges"
+	"github.com/infill-http/infill/ranges/crc32c"
 )
 
 // CRC-32Cs are kept per data file and physical offset, for pieces that never
@@ -21,8 +20,6 @@ const (
 	crcBlock = 64 << 10
 	crcChunk = 1 << 20
 )
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // A crcPiece is the CRC-32C of committed bytes [off, off+n) of a file.
 type crcPiece struct {
@@ -43,10 +40,10 @@ func (ps *crcPieces) add(off int64, b []byte) {
 		last := len(*ps) - 1
 		if last >= 0 && (*ps)[last].end() == off && off%crcBlock != 0 {
 			p := &(*ps)[last]
-			p.crc = crc32.Update(p.crc, castagnoli, b[:n])
+			p.crc = crc32c.Update(p.crc, b[:n])
 			p.n += n
 		} else {
-			*ps = append(*ps, crcPiece{off: off, n: n, crc: crc32.Checksum(b[:n], castagnoli)})
+			*ps = append(*ps, crcPiece{off: off, n: n, crc: crc32c.Checksum(b[:n])})
 		}
 		off, b = off+n, b[n:]
 	}
@@ -60,7 +57,7 @@ func mergeCRC(ps crcPieces, apart ranges.Set) crcPieces {
 		last := len(out) - 1
 		if last >= 0 && out[last].end() == p.off && p.off%crcBlock != 0 &&
 			!apart.Overlaps(out[last].bytes()) && !apart.Overlaps(p.bytes()) {
-			out[last].crc = combineCRC(out[last].crc, p.crc, p.n)
+			out[last].crc = crc32c.Combine(out[last].crc, p.crc, p.n)
 			out[last].n += p.n
 			continue
 		}
@@ -104,34 +101,4 @@ func decodeCRC(chunk int64, b []byte) (crcPieces, error) {
 		at = p.end()
 	}
 	return ps, nil
-}
-
-// combineCRC returns the CRC-32C of a‖b from those of a and of b, where b has
-// n bytes: crc(a)·x^(8n) + crc(b) in GF(2)[x] modulo the polynomial.
-func combineCRC(a, b uint32, n int64) uint32 {
-	// power is x^(8·2^k); bit 31 is the coefficient of x^0.
-	power := uint32(1) << (31 - 8)
-	shift := uint32(1) << 31
-	for ; n > 0; n >>= 1 {
-		if n&1 == 1 {
-			shift = mulCRC(shift, power)
-		}
-		power = mulCRC(power, power)
-	}
-	return mulCRC(a, shift) ^ b
-}
-
-// mulCRC multiplies two polynomials modulo that of CRC-32C.
-func mulCRC(a, b uint32) uint32 {
-	var p uint32
-	for a != 0 {
-		i := bits.LeadingZeros32(a)
-		a &^= 1 << (31 - i)
-		t := b
-		for range i {
-			t = t>>1 ^ crc32.Castagnoli&-(t&1)
-		}
-		p ^= t
-	}
-	return p
 }

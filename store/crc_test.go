@@ -2,13 +2,13 @@ package store
 
 import (
 	"errors"
-	"hash/crc32"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/infill-http/infill/ranges"
+	"github.com/infill-http/infill/ranges/crc32c"
 )
 
 func randomBytes(rng *rand.Rand, n int) []byte {
@@ -17,20 +17,6 @@ func randomBytes(rng *rand.Rand, n int) []byte {
 		b[i] = byte(rng.Uint32())
 	}
 	return b
-}
-
-func TestCombineCRC(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for _, n := range []int{0, 1, 2, 3, 4, 7, 8, 255, 256, 4095, crcBlock - 1, crcBlock} {
-		for _, k := range []int{0, 1, n / 3, n / 2, n} {
-			b := randomBytes(rng, n)
-			k = min(k, n)
-			a, c := crc32.Checksum(b[:k], castagnoli), crc32.Checksum(b[k:], castagnoli)
-			if got, want := combineCRC(a, c, int64(n-k)), crc32.Checksum(b, castagnoli); got != want {
-				t.Errorf("%d + %d bytes: %08x, want %08x", k, n-k, got, want)
-			}
-		}
-	}
 }
 
 // TestCRCPieces adds bytes in random order and pieces: what comes of it are
@@ -61,7 +47,7 @@ func TestCRCPieces(t *testing.T) {
 			if p.off != at || p.off/crcBlock != (p.end()-1)/crcBlock {
 				t.Fatalf("piece at %d+%d after %d", p.off, p.n, at)
 			}
-			if want := crc32.Checksum(b[p.off-base:p.end()-base], castagnoli); p.crc != want {
+			if want := crc32c.Checksum(b[p.off-base : p.end()-base]); p.crc != want {
 				t.Fatalf("piece at %d: %08x, want %08x", p.off, p.crc, want)
 			}
 			at = p.end()

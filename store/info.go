@@ -42,6 +42,11 @@ const (
 	SHA512 Algorithm = "sha-512"
 )
 
+// CRC32C is an algorithm that [Snapshot.Digest] computes, from checksums that
+// the store has anyway. It finds damage and no forgery, so no digest of a
+// representation that is declared with it counts.
+const CRC32C Algorithm = "crc32c"
+
 // Info describes the state of a resource at one moment. It is immutable and
 // holds no resources of the store; its Received set is shared, not copied.
 type Info struct {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"maps"
 	"slices"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/infill-http/infill/ranges"
+	"github.com/infill-http/infill/ranges/crc32c"
 )
 
 // A modelResource is what a resource has to be, by the rules of the model in
@@ -56,7 +56,7 @@ func (r *modelResource) String() string {
 	if r.mediaTyp != "" {
 		out += ", " + r.mediaTyp
 	}
-	return out + fmt.Sprintf(", crc %08x", crc32.Checksum(r.data, castagnoli))
+	return out + fmt.Sprintf(", crc %08x", crc32c.Checksum(r.data))
 }
 
 func (r *modelResource) put(off int64, b []byte) {
@@ -238,7 +238,7 @@ func same(out outcome, want []byte) (string, error) {
 	if out.err == nil && !bytes.Equal(out.body, want) {
 		out.err = fmt.Errorf("%d wrong bytes", len(out.body))
 	}
-	return fmt.Sprintf("%d bytes, crc %08x", len(want), crc32.Checksum(want, castagnoli)), out.err
+	return fmt.Sprintf("%d bytes, crc %08x", len(want), crc32c.Checksum(want)), out.err
 }
 
 // restart: everything in flight has ended, and nothing else has changed.

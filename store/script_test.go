@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/infill-http/infill/ranges"
+	"github.com/infill-http/infill/ranges/crc32c"
 )
 
 // A script is the state between commands on a store. Transactions and
@@ -392,7 +394,8 @@ func (sc *script) runName(o op) (out outcome) {
 	return out
 }
 
-// readSnapshot reads a snapshot in both ways.
+// readSnapshot reads a snapshot in both ways, and compares the bytes with the
+// checksum that their pieces come to.
 func readSnapshot(sn *Snapshot) outcome {
 	b := make([]byte, sn.Info().Size())
 	if _, err := sn.ReadAt(b, 0); err != nil {
@@ -404,6 +407,13 @@ func readSnapshot(sn *Snapshot) outcome {
 	}
 	if !bytes.Equal(w.Bytes(), b) {
 		return outcome{err: fmt.Errorf("two ways of reading differ")}
+	}
+	sum, err := sn.Digest(ctx, CRC32C)
+	if err != nil {
+		return outcome{err: err}
+	}
+	if want := crc32c.Checksum(b); binary.BigEndian.Uint32(sum) != want {
+		return outcome{err: fmt.Errorf("the pieces have the checksum %x, the bytes %08x", sum, want)}
 	}
 	return outcome{body: b}
 }

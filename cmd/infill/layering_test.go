@@ -14,11 +14,12 @@ const module = "github.com/infill-http/infill"
 // the packages below it, except that of a package of this module.
 var layers = map[string][]string{
 	"ranges":                 {"github.com/dunglas/httpsfv"},
+	"ranges/crc32c":          {},
 	"byteranges":             {"ranges"},
-	"store":                  {"ranges", "github.com/cockroachdb/pebble/v2", "golang.org/x"},
+	"store":                  {"ranges", "ranges/crc32c", "github.com/cockroachdb/pebble/v2", "golang.org/x"},
 	"resource/internal/pace": {},
-	"resource":               {"byteranges", "store", "ranges", "resource/internal/pace", "github.com/klauspost/compress", "github.com/dunglas/httpsfv"},
-	"resource/client":        {"byteranges", "ranges", "github.com/dunglas/httpsfv", "golang.org/x/net/http/httpguts"},
+	"resource":               {"byteranges", "store", "ranges", "ranges/crc32c", "resource/internal/pace", "github.com/klauspost/compress", "github.com/dunglas/httpsfv"},
+	"resource/client":        {"byteranges", "ranges", "ranges/crc32c", "github.com/dunglas/httpsfv", "golang.org/x/net/http/httpguts"},
 	"resource/server":        {"resource/internal/pace", "golang.org/x"},
 	"spec":                   {},
 	"cmd/infill/internal/bench": {"byteranges", "github.com/dustin/go-humanize",
