@@ -197,6 +197,19 @@ func TestWholeCRCDamaged(t *testing.T) {
 	}
 	overwrite(t, s, "/a", 65_536, body[65_536:131_072])
 	expectCRC(t, s, "/a", body)
+
+	// What was found is not told as if it was there, even if the map is not to
+	// hear of it.
+	closeStore(t, s)
+	flip(t, fs, file, 200_000)
+	s = openMem(t, fs, Options{ReadOnly: true, VerifyReads: true})
+	expectCRC(t, s, "/a", body)
+	if _, err := tryRead(s, "/a", ranges.Range{Start: 200_000, End: 200_001}); !errors.Is(err, ErrDamaged) {
+		t.Fatalf("%v, want ErrDamaged", err)
+	}
+	if sum, err := wholeCRCOf(t, s, "/a"); !errors.Is(err, ErrDamaged) {
+		t.Errorf("%s, %v, want ErrDamaged", sum, err)
+	}
 }
 
 // TestWholeCRCRemembered: what is put together of many parts is remembered
