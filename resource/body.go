@@ -153,7 +153,7 @@ func (b *body) watch(fields []string, strict bool) ([]digest, error) {
 		b.hash.watch(d.alg)
 	}
 	if b.announces(fields) {
-		b.hash.watch(algCRC32C)
+		b.hash.watch(store.CRC32C)
 		b.hash.watch(store.SHA256)
 		b.hash.watch(store.SHA512)
 	}

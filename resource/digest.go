@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"hash"
-	"hash/crc32"
 	"net/http"
 	"strings"
 
 	"github.com/dunglas/httpsfv"
 
+	"github.com/infill-http/infill/ranges/crc32c"
 	"github.com/infill-http/infill/store"
 )
 
@@ -27,17 +27,14 @@ var (
 // (RFC 9530, Sections 4 and 5). So no message ever makes more than two costly hashes run (RFC 9530, Section 6.7).
 const digestPreference = "sha-512=10, sha-256=5"
 
-// algCRC32C finds damage on the way, and no forgery (RFC 9530, Section 5; its registry calls it deprecated for that). It
-// costs next to nothing, so that clients can have every segment checked. It is verified where it stands in Content-Digest,
-// and counts for nothing else: it is not what handling=strict wants, not stored, and never offered.
-const algCRC32C store.Algorithm = "crc32c"
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
+// hashes are those of digests that are verified. store.CRC32C finds damage on the way, and no forgery (RFC 9530, Section
+// 5; its registry calls it deprecated for that). It costs next to nothing, so that clients can have every segment checked.
+// It is verified where it stands in Content-Digest, and told in Repr-Digest to those who want it; it counts for nothing
+// else: it is not what handling=strict wants, not declared, and never offered.
 var hashes = map[store.Algorithm]func() hash.Hash{
 	store.SHA256: sha256.New,
 	store.SHA512: sha512.New,
-	algCRC32C:    func() hash.Hash { return crc32.New(castagnoli) },
+	store.CRC32C: func() hash.Hash { return crc32c.New() },
 }
 
 // A digest is one member of a digest field, with a supported algorithm.
@@ -95,7 +92,7 @@ func parseDigests(field string, lines []string, strict bool) ([]digest, error) {
 	for _, key := range dict.Names() {
 		alg := store.Algorithm(key)
 		newHash, ok := hashes[alg]
-		if !ok || alg == algCRC32C && field != fieldContentDigest {
+		if !ok || alg == store.CRC32C && field != fieldContentDigest {
 			unsupported = append(unsupported, digestEntry{Algorithm: key, Header: field})
 			continue
 		}
@@ -111,7 +108,7 @@ func parseDigests(field string, lines []string, strict bool) ([]digest, error) {
 			continue
 		}
 		out = append(out, digest{field, alg, sum})
-		if alg == algCRC32C {
+		if alg == store.CRC32C {
 			unsupported = append(unsupported, digestEntry{Algorithm: key, Header: field})
 		} else {
 			strong = true
@@ -155,9 +152,26 @@ func padByteSequences(s string) string {
 	return b.String()
 }
 
-// wantedDigest returns the supported algorithm that the lines of a Want-Repr-Digest or Want-Content-Digest field prefer
-// most (RFC 9530, Section 4), and false if they want none. What they want else, and malformed ones, are not errors.
-func wantedDigest(lines []string) (store.Algorithm, bool) {
+// The algorithms that are told, of those that are wanted equally the first one: the cheaper one of the strong ones. The
+// store has what a CRC-32C of a whole representation follows from; for that of some content it would have to be read.
+var (
+	toldOfContent = []store.Algorithm{store.SHA256, store.SHA512}
+	toldOfWhole   = []store.Algorithm{store.SHA256, store.SHA512, store.CRC32C}
+)
+
+// wantedReprDigest returns the algorithm of the digest of the whole representation that a request wants.
+func wantedReprDigest(hd http.Header) (store.Algorithm, bool) {
+	return wantedDigest(hd.Values(fieldWantReprDigest), toldOfWhole)
+}
+
+// wantedContentDigest returns the algorithm of the digest of the content of the response that a request wants.
+func wantedContentDigest(hd http.Header) (store.Algorithm, bool) {
+	return wantedDigest(hd.Values(fieldWantContentDigest), toldOfContent)
+}
+
+// wantedDigest returns the one of algs that the lines of a Want-Repr-Digest or Want-Content-Digest field prefer most (RFC
+// 9530, Section 4), and false if they want none. What they want else, and malformed ones, are not errors.
+func wantedDigest(lines []string, algs []store.Algorithm) (store.Algorithm, bool) {
 	if len(lines) == 0 {
 		return "", false
 	}
@@ -167,7 +181,7 @@ func wantedDigest(lines []string) (store.Algorithm, bool) {
 	}
 	var best store.Algorithm
 	var weight int64
-	for _, alg := range []store.Algorithm{store.SHA256, store.SHA512} { // the cheaper one first
+	for _, alg := range algs {
 		member, _ := dict.Get(string(alg))
 		item, _ := member.(httpsfv.Item)
 		if w, _ := item.Value.(int64); w > weight && w <= 10 {

@@ -215,7 +215,7 @@ func (a *answer) write(w io.Writer) error {
 // a response to HEAD no content.
 func (a *answer) digests() (http.Header, error) {
 	var hd http.Header
-	if alg, ok := wantedDigest(a.q.Header.Values(fieldWantReprDigest)); ok && a.info.Complete {
+	if alg, ok := wantedReprDigest(a.q.Header); ok && a.info.Complete {
 		sum, err := a.sn.Digest(a.q.Context(), alg)
 		if err != nil {
 			return nil, err
@@ -223,7 +223,7 @@ func (a *answer) digests() (http.Header, error) {
 		hd = make(http.Header)
 		hd.Set(fieldReprDigest, digest{alg: alg, sum: sum}.String())
 	}
-	alg, ok := wantedDigest(a.q.Header.Values(fieldWantContentDigest))
+	alg, ok := wantedContentDigest(a.q.Header)
 	if !ok || a.q.Method == http.MethodHead {
 		return hd, nil
 	}

@@ -51,7 +51,7 @@ func (h *Handler) reply(w http.ResponseWriter, q *request, res store.Result) err
 // setReprDigest adds the digest of the representation in info if q wants one (RFC 9530, Section 4). An incomplete
 // resource has none.
 func (h *Handler) setReprDigest(q *request, hd http.Header, info *store.Info) error {
-	alg, ok := wantedDigest(q.Header.Values(fieldWantReprDigest))
+	alg, ok := wantedReprDigest(q.Header)
 	if !ok || !info.Complete {
 		return nil
 	}

@@ -287,7 +287,7 @@ func (u *update) whole() error {
 		return errDeclared
 	}
 	for _, alg := range u.q.body.hash.algs {
-		if alg != algCRC32C {
+		if alg != store.CRC32C {
 			u.tx.Computed(alg, u.q.body.hash.sum(alg))
 		}
 	}
