@@ -29,19 +29,28 @@ The bytes come over several connections into FILE.part; FILE.part.json says what
 of it is there. When all is there and has the digest that the server tells, the
 file gets its name. After an interruption of any kind, the same command goes on.
 If the resource has changed since, it begins anew: two versions are never mixed.
+
+The digest is by default a CRC-32C (crc32c) if the server tells that, and else
+SHA-256. CRC-32C finds damage, on the way and on the disk of the server, and costs
+next to nothing. It finds no forgery: where others may change what is sent, use
+https, or --verify sha-256 if you know that the digest itself can be trusted. That
+is slower than a fast network.
 ` + exitHelp
 
 const getExamples = `  infill get http://host:8080/images/big.iso
   infill get http://host:8080/images/big.iso /tmp/other-name.iso
   infill get http://host:8080/backup/home.tar - | tar -x
   infill get http://host:8080/backup/photos/
-  infill get http://host:8080/backup/photos/ /tmp/other-name`
+  infill get http://host:8080/backup/photos/ /tmp/other-name
+  infill get --verify sha-256 https://host/images/big.iso`
 
 // getOptions are the flags of the get command.
 type getOptions struct {
 	clientOptions
 	download client.DownloadOptions
 	maxDepth int
+	verify   string
+	noVerify bool
 }
 
 func getCommand() *cobra.Command {
@@ -57,7 +66,8 @@ func getCommand() *cobra.Command {
 	})
 	flags := cmd.Flags()
 	flags.BoolVar(&o.download.Restart, "restart", false, "throw away what an earlier download has left, and begin anew")
-	flags.BoolVar(&o.download.NoVerify, "no-verify", false, "do not compare the digest")
+	flags.Var(newChoice(&o.verify, "auto", "crc32c", "sha-256", "none"), "verify", "digest of the whole to compare")
+	flags.BoolVar(&o.noVerify, "no-verify", false, "do not compare a digest: --verify none")
 	flags.BoolVar(&o.download.Sync, "sync", false, "make the file durable before the end")
 	flags.DurationVar(&o.download.Checkpoint, "checkpoint", client.DefaultCheckpoint, "time between two notes of what is there: what a kill can cost")
 	flags.IntVar(&o.maxDepth, "max-depth", client.DefaultMaxDepth, "collections that may be in each other")
@@ -100,6 +110,7 @@ func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, args []string)
 	if file == "-" {
 		stdout = cmd.ErrOrStderr() // for --json: standard output has the content
 	}
+	o.download.Digest = o.algorithm()
 	d := newDisplay(&o.clientOptions, stdout, cmd.ErrOrStderr(), false)
 	o.Retry.Notify = d.retrying
 	j := d.start("get", from.String(), file, filepath.Base(file), askedSize)
@@ -130,6 +141,17 @@ func (o *getOptions) stale(d *display, url string) {
 	if !o.quiet {
 		d.message("%s is another version now; what an earlier download has left is thrown away", url)
 	}
+}
+
+// algorithm returns the one of the digest that is compared.
+func (o *getOptions) algorithm() client.Algorithm {
+	switch {
+	case o.noVerify:
+		return client.NoDigest
+	case o.verify == "auto":
+		return ""
+	}
+	return client.Algorithm(o.verify)
 }
 
 // toDevice downloads to what is there and is not a regular file, such as /dev/null or a pipe.

@@ -26,6 +26,10 @@
 // it that says what of it is there. When all is there and its digest is right, it gets its name. Every request demands
 // the entity tag of the first one, so that bytes of two versions are never mixed.
 //
+// The digest is by default a CRC-32C, if the server tells one: the client computes it of each piece that comes and puts
+// them together, and a server that keeps checksums does the same. Damage is found so, and forgery is not; for that there
+// is TLS, and DownloadOptions.Digest. Other servers are asked for SHA-256.
+//
 // [Client.DownloadCollection] does that for all that is listed in a collection and those below it. Names and listings come
 // from the server, and are not trusted: files are opened below one directory only, which no link in it leads out of, and
 // a listing that names what is not in its collection, or does not go forward, is an error.

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +16,15 @@ type DownloadOptions struct {
 	// Restart throws away what an earlier download to the same file has left.
 	Restart bool
 
-	// NoVerify does not compare the bytes with the digest that the server has for them.
-	NoVerify bool
+	// Digest is the algorithm of the digest that the server has for the whole, and that what came is compared with. If
+	// the server does not tell one with this algorithm, nothing is compared. Default: CRC32C if the server tells that,
+	// and else SHA256.
+	//
+	// CRC32C finds damage, on the way and on a disk, and no forgery. It is computed of each piece as it comes, and a
+	// server that keeps checksums need not read anything for it. SHA256 is computed in order, beside the transfer, at
+	// less than the speed of a fast network; that of the server may have to read the whole once. It finds forgery too,
+	// but only if what tells the digest cannot be forged itself. NoDigest compares nothing.
+	Digest Algorithm
 
 	// Sync makes the finished file durable before Download returns.
 	Sync bool
@@ -45,7 +51,7 @@ const DefaultCheckpoint = time.Second
 // Download gets the complete resource at url into the file at path, which is replaced when all is there, and returns the
 // state of the resource. Until then the bytes are in a file with the suffix .part, and a second one with the suffix
 // .part.json says which; the same call goes on with them, if the resource is still the same version. If path has the
-// content already, as the digest of the server shows, nothing is received.
+// content already, as the digest of the server shows (SHA256, unless o.Digest is CRC32C), nothing is received.
 //
 // If the resource is not complete, the error wraps ErrIncomplete; if it changes meanwhile, ErrChanged, and the next call
 // begins anew. If another call has begun the same download and is still at work, it wraps ErrBusy.
@@ -76,6 +82,9 @@ type download struct {
 	st     *State
 	part   *partFile
 	report reporter
+
+	verified Algorithm // by which the whole is
+	sums     checksums // of what is there, if that is CRC32C
 }
 
 func (d *download) run(ctx context.Context) (*State, error) {
@@ -91,10 +100,10 @@ func (d *download) run(ctx context.Context) (*State, error) {
 			return nil, err
 		}
 	}
-	if d.st, err = d.c.readable(ctx, d.url); err != nil {
+	if d.st, err = d.c.readable(ctx, d.url, d.o.Digest); err != nil {
 		return nil, err
 	}
-	if info != nil && !d.o.NoVerify {
+	if info != nil && d.o.Digest != NoDigest {
 		same, err := d.there(ctx, info.Size())
 		if same {
 			err = clearSidecar(d.dir, d.path)
@@ -126,6 +135,9 @@ func (d *download) run(ctx context.Context) (*State, error) {
 		d.plan.segment = max(d.plan.least, d.plan.segment/4)
 		err = d.fetch(ctx)
 	}
+	if errors.Is(err, ErrDigest) {
+		err = errors.Join(err, part.forget()) // nobody knows which of the bytes are right
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -136,52 +148,6 @@ func (d *download) run(ctx context.Context) (*State, error) {
 	return d.st, nil
 }
 
-// readable returns the state of the resource at url, which must be one that can be read as a whole.
-func (c *Client) readable(ctx context.Context, url string) (*State, error) {
-	st, err := c.Status(ctx, url)
-	switch {
-	case err != nil:
-		return nil, err
-	case !st.Complete:
-		return nil, fmt.Errorf("%w: %s has %d bytes", ErrIncomplete, redacted(url), st.Received.Size())
-	}
-	return st, nil
-}
-
-// there reports whether the file that exists, of the given size, has the content of the resource.
-func (d *download) there(ctx context.Context, size int64) (bool, error) {
-	if size != d.st.Length {
-		return false, nil
-	}
-	want, err := d.c.digest(ctx, d.st)
-	if err != nil || !want.Known() {
-		return false, err
-	}
-	f, err := d.dir.OpenFile(d.path, os.O_RDONLY, 0)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	got, err := digestOf(ctx, f, size)
-	return got == want && err == nil, err
-}
-
-// digest asks for the digest of the version st. It is not known if the server does not tell.
-func (c *Client) digest(ctx context.Context, st *State) (Digest, error) {
-	var now *State
-	err := c.retry(ctx, func() (err error) {
-		now, err = c.status(ctx, st.URL, true)
-		return err
-	})
-	if err != nil {
-		return Digest{}, err
-	}
-	if now.ETag != st.ETag {
-		return Digest{}, changed(st.URL)
-	}
-	return now.Digest, nil
-}
-
 // changed is the error for a resource that is not what it was.
 func changed(url string) error {
 	return fmt.Errorf("%w: %s; what was received of it is of no use", ErrChanged, redacted(url))
@@ -189,11 +155,8 @@ func changed(url string) error {
 
 // single receives all with one request, from the start.
 func (d *download) single(ctx context.Context) error {
-	h := sha256.New()
-	begin := func() (io.Writer, error) {
-		h.Reset()
-		return io.MultiWriter(h, io.NewOffsetWriter(d.part, 0)), d.part.Truncate(0)
-	}
+	seq := d.c.newSequence(d.st, d.o.Digest)
+	begin := func() (io.Writer, error) { return seq.to(io.NewOffsetWriter(d.part, 0)), d.part.Truncate(0) }
 	w, err := begin()
 	if err != nil {
 		return err
@@ -203,20 +166,5 @@ func (d *download) single(ctx context.Context) error {
 		return err
 	}
 	d.st.Length = n
-	if d.o.NoVerify {
-		return nil
-	}
-	want, err := d.c.digest(ctx, d.st)
-	if err == nil {
-		err = d.compare(NewDigest([32]byte(h.Sum(nil))), want)
-	}
-	return err
-}
-
-// compare returns an error if the digest of what was received is not what it should be. Nothing of it counts then.
-func (d *download) compare(got, want Digest) error {
-	if !want.Known() || got == want {
-		return nil
-	}
-	return errors.Join(fmt.Errorf("%w: %s came with other bytes than its digest %s says", ErrDigest, redacted(d.url), want), d.part.forget())
+	return seq.verify(ctx)
 }

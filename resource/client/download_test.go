@@ -119,7 +119,7 @@ func TestDownloadTogether(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 3 {
 			wg.Go(func() {
-				_, err := w.client().Download(t.Context(), w.url+"/f", path, &DownloadOptions{NoVerify: true})
+				_, err := w.client().Download(t.Context(), w.url+"/f", path, &DownloadOptions{Digest: NoDigest})
 				if got, rerr := os.ReadFile(path); err == nil && !bytes.Equal(got, data) {
 					t.Errorf("%d bytes after a download, %v", len(got), rerr)
 				}

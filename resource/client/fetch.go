@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -12,20 +11,21 @@ import (
 	"time"
 
 	"github.com/infill-http/infill/ranges"
+	"github.com/infill-http/infill/ranges/crc32c"
 )
 
 // fetch receives what is missing over several connections, and compares the whole with its digest.
 func (d *download) fetch(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var verified sync.WaitGroup
-	if !d.o.NoVerify {
-		verified.Go(func() {
-			if err := d.verify(ctx); err != nil {
-				cancel(err)
-			}
-		})
-	}
+	earlier := d.plan.have
+	d.verified = d.st.verifiedBy(d.o.Digest)
+	var verifying sync.WaitGroup
+	verifying.Go(func() {
+		if err := d.verify(ctx, earlier); err != nil {
+			cancel(err)
+		}
+	})
 	stop := make(chan struct{})
 	var saved sync.WaitGroup
 	saved.Go(func() {
@@ -37,11 +37,14 @@ func (d *download) fetch(ctx context.Context) error {
 	close(stop)
 	saved.Wait()
 	if err == nil {
-		verified.Wait()
+		verifying.Wait()
 		err = context.Cause(ctx)
 	}
+	if err == nil && d.verified == CRC32C {
+		err = d.st.compare(CRC32C, d.sums.whole(d.st.Length), d.st.crc)
+	}
 	cancel(err)
-	verified.Wait()
+	verifying.Wait()
 	if err != nil && !errors.Is(err, ErrDigest) {
 		// What is there stays. If it cannot be noted, an earlier note holds.
 		_ = d.part.save(d.present())
@@ -74,9 +77,12 @@ func (d *download) checkpoints(stop <-chan struct{}) error {
 
 // fetchClaim receives one segment.
 func (d *download) fetchClaim(ctx context.Context, cl claim) error {
-	n, err := d.receive(ctx, &cl)
+	n, sum, err := d.receive(ctx, &cl)
 	if n > 0 {
 		got := ranges.Range{Start: cl.Start, End: cl.Start + n}
+		if d.verified == CRC32C {
+			d.sums.add(got, sum)
+		}
 		d.learn(ranges.NewSet(got))
 		d.report.done(d.present().Size(), false)
 	}
@@ -92,18 +98,19 @@ func (d *download) fetchClaim(ctx context.Context, cl claim) error {
 	return d.failed(ctx, d.c, cl, err, func() error { return nil })
 }
 
-// receive writes the bytes of cl to their place in the file, and returns how many are there, from the start on.
-func (d *download) receive(ctx context.Context, cl *claim) (n int64, err error) {
+// receive writes the bytes of cl to their place in the file, and returns how many are there, from the start on, and
+// their checksum if that is of use.
+func (d *download) receive(ctx context.Context, cl *claim) (n int64, sum uint32, err error) {
 	r := cl.Range
 	resp, err := d.c.do(ctx, call{method: http.MethodGet, url: d.url, header: http.Header{
 		fieldRange: {rangeField(r.Start, r.End)}, fieldIfMatch: {d.st.ETag}}})
 	if err != nil {
-		return 0, d.st.lost(err)
+		return 0, 0, d.st.lost(err)
 	}
 	defer resp.Body.Close()
 	cl.latency = time.Since(cl.begun)
 	if err := d.st.matches(resp, r); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	buf := copyBuffers.Get().(*[256 << 10]byte)
 	defer copyBuffers.Put(buf)
@@ -111,19 +118,22 @@ func (d *download) receive(ctx context.Context, cl *claim) (n int64, err error) 
 		m, err := resp.Body.Read(buf[:min(int64(len(buf)), r.Len()-n)])
 		if m > 0 {
 			if _, err := d.part.WriteAt(buf[:m], r.Start+n); err != nil {
-				return n, err
+				return n, sum, err
 			}
 			n += int64(m)
+			if d.verified == CRC32C {
+				sum = crc32c.Update(sum, buf[:m])
+			}
 			d.report.moved(m)
 		}
 		if err == io.EOF && n < r.Len() {
 			err = lostError(resp.Request, io.ErrUnexpectedEOF)
 		}
 		if err != nil && err != io.EOF {
-			return n, err
+			return n, sum, err
 		}
 	}
-	return n, nil
+	return n, sum, nil
 }
 
 // matches returns an error unless resp has the bytes of r, which is not all of st, of the version st.
@@ -163,13 +173,36 @@ func (st *State) lost(err error) error {
 	return err
 }
 
-// verify hashes what is there from the start on, as it comes, and compares the digest of all of it.
-func (d *download) verify(ctx context.Context) error {
-	want, err := d.c.digest(ctx, d.st)
-	if err != nil || !want.Known() {
+// verify compares the whole with its digest, as it comes.
+func (d *download) verify(ctx context.Context, earlier ranges.Set) error {
+	switch d.verified {
+	case CRC32C:
+		return d.readBack(ctx, earlier)
+	case SHA256:
+		return d.follow(ctx)
+	}
+	return nil
+}
+
+// readBack adds the checksums of what an earlier download has left. Those of all else are added as it comes.
+func (d *download) readBack(ctx context.Context, earlier ranges.Set) error {
+	for r := range earlier.All() {
+		h := crc32c.New()
+		if err := hashSection(ctx, h, d.part, r.Start, r.Len()); err != nil {
+			return err
+		}
+		d.sums.add(r, h.Sum32())
+	}
+	return nil
+}
+
+// follow hashes what is there from the start on, as it comes, and compares the digest of all of it.
+func (d *download) follow(ctx context.Context) error {
+	want, err := d.c.sumOf(ctx, d.st, SHA256)
+	if err != nil || want == nil {
 		return err
 	}
-	h := sha256.New()
+	h := SHA256.hash()
 	for off := int64(0); off < d.st.Length; {
 		d.mu.Lock()
 		end, changed := d.plan.have.Prefix(), d.changed
@@ -187,5 +220,5 @@ func (d *download) verify(ctx context.Context) error {
 		}
 		off = end
 	}
-	return d.compare(NewDigest([32]byte(h.Sum(nil))), want)
+	return d.st.compare(SHA256, h.Sum(nil), want)
 }

@@ -6,12 +6,13 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"hash/crc32"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/dunglas/httpsfv"
+
+	"github.com/infill-http/infill/ranges/crc32c"
 )
 
 // All fields that this package reads or writes.
@@ -52,6 +53,7 @@ const (
 	relRanges = "https://infill-http.github.io/rel/ranges"
 
 	wantSHA256 = "sha-256=10"
+	wantCRC32C = "crc32c=10"
 )
 
 // A Digest is the SHA-256 digest of a whole representation. The zero value stands for one that is not known.
@@ -85,33 +87,31 @@ func digestField(alg Algorithm, sum []byte) string {
 	return string(alg) + "=:" + base64.StdEncoding.EncodeToString(sum) + ":"
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// hash returns a hash for segments, nil if they get no digest.
+// hash returns a hash, nil if there is to be no digest.
 func (a Algorithm) hash() hash.Hash {
 	switch a {
 	case CRC32C:
-		return crc32.New(castagnoli)
+		return crc32c.New()
 	case SHA256:
 		return sha256.New()
 	}
 	return nil
 }
 
-// parseDigest returns the SHA-256 digest that the lines of a digest field have. Other algorithms are ignored, and so is
-// what does not parse: the digest of a response is an offer.
-func parseDigest(lines []string) (d Digest) {
+// parseDigest returns the digest with an algorithm that the lines of a digest field have, nil if there is none. What does
+// not parse is ignored: the digest of a response is an offer.
+func parseDigest(lines []string, alg Algorithm) []byte {
 	dict, err := httpsfv.UnmarshalDictionary(lines)
 	if err != nil {
-		return d
+		return nil
 	}
-	member, _ := dict.Get("sha-256")
+	member, _ := dict.Get(string(alg))
 	item, _ := member.(httpsfv.Item)
-	if sum, ok := item.Value.([]byte); ok && len(sum) == len(d.sum) {
-		copy(d.sum[:], sum)
-		d.known = true
+	sum, _ := item.Value.([]byte)
+	if len(sum) != alg.hash().Size() {
+		return nil
 	}
-	return d
+	return sum
 }
 
 // parseBool returns the value of a structured field Boolean, and whether there is one.

@@ -61,6 +61,18 @@ func TestLiesDownload(t *testing.T) {
 			}
 			return status
 		}, ErrDigest},
+		"another checksum": {func(hd http.Header, status int) int {
+			if hd.Get("Repr-Digest") != "" {
+				hd.Set("Repr-Digest", "crc32c=:AAAAAA==:")
+			}
+			return status
+		}, ErrDigest},
+		"a checksum of another length, and another digest": {func(hd http.Header, status int) int {
+			if hd.Get("Repr-Digest") != "" {
+				hd.Set("Repr-Digest", "crc32c=:AAAAAAAA:, sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:")
+			}
+			return status
+		}, ErrDigest},
 		"removed": {func(hd http.Header, status int) int {
 			if status == http.StatusPartialContent {
 				hd.Del("Content-Range")

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,27 +16,20 @@ func (c *Client) Read(ctx context.Context, url string, w io.Writer, o *DownloadO
 	if o == nil {
 		o = new(DownloadOptions)
 	}
-	st, err := c.readable(ctx, url)
+	st, err := c.readable(ctx, url, o.Digest)
 	if err != nil {
 		return nil, err
 	}
 	report := &reporter{f: o.Progress, now: Progress{Size: st.Length}}
-	h := sha256.New()
-	n, err := c.read(ctx, st, io.MultiWriter(h, w), report, nil)
+	seq := c.newSequence(st, o.Digest)
+	n, err := c.read(ctx, st, seq.to(w), report, nil)
 	if err != nil {
 		return nil, err
 	}
 	st.Length = n
 	report.done(n, true)
-	if o.NoVerify {
-		return st, nil
-	}
-	want, err := c.digest(ctx, st)
-	if err != nil {
+	if err := seq.verify(ctx); err != nil {
 		return nil, err
-	}
-	if got := NewDigest([32]byte(h.Sum(nil))); want.Known() && got != want {
-		return nil, fmt.Errorf("%w: %s came with other bytes than its digest %s says", ErrDigest, redacted(url), want)
 	}
 	return st, nil
 }

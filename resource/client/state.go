@@ -29,6 +29,7 @@ type State struct {
 	// Complete is a guess: of a server that does not tell, every resource that can be read counts as complete.
 	Segmented bool
 
+	crc       []byte // CRC-32C of a complete resource in big-endian order; nil if it was not asked for, or not told
 	truncated bool   // Received lacks some ranges
 	fullMap   string // URL of the document that has all of them
 	ranged    bool   // the server serves ranges
@@ -53,13 +54,21 @@ func (c *Client) state(ctx context.Context, url string, digest bool) (*State, er
 	return st, nil
 }
 
-// status asks once, with the digest if digest is set. Computing that may take the server long.
+// status asks once, with the SHA-256 digest if digest is set. Computing that may take the server long.
 func (c *Client) status(ctx context.Context, url string, digest bool) (*State, error) {
-	hd := http.Header{}
 	if digest {
-		hd.Set(fieldWantReprDigest, wantSHA256)
+		return c.ask(ctx, url, wantSHA256)
 	}
-	resp, err := c.exchange(ctx, call{method: http.MethodHead, url: url, header: hd, slow: digest})
+	return c.ask(ctx, url, "")
+}
+
+// ask asks once, with the digest that want, if it is not "", is the Want-Repr-Digest of.
+func (c *Client) ask(ctx context.Context, url, want string) (*State, error) {
+	hd := http.Header{}
+	if want != "" {
+		hd.Set(fieldWantReprDigest, want)
+	}
+	resp, err := c.exchange(ctx, call{method: http.MethodHead, url: url, header: hd, slow: want == wantSHA256})
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +87,10 @@ func newState(url string, resp *http.Response) (*State, error) {
 	hd := resp.Header
 	st := &State{
 		URL: url, Length: -1, MaxAge: parseLimit(hd.Values(fieldUploadLimit), "max-age"), ETag: hd.Get(fieldETag),
-		Type: hd.Get(fieldContentType), Digest: parseDigest(hd.Values(fieldReprDigest)), ranged: hd.Get(fieldAcceptRanges) == "bytes",
+		Type: hd.Get(fieldContentType), crc: parseDigest(hd.Values(fieldReprDigest), CRC32C), ranged: hd.Get(fieldAcceptRanges) == "bytes",
+	}
+	if sum := parseDigest(hd.Values(fieldReprDigest), SHA256); sum != nil {
+		st.Digest = NewDigest([32]byte(sum))
 	}
 	st.Modified, _ = http.ParseTime(hd.Get(fieldLastModified))
 	st.Complete, st.Segmented = parseBool(hd.Values(fieldUploadComplete))

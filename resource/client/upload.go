@@ -53,7 +53,7 @@ const (
 	WholeNever  Whole = "never" // nobody notices that the source changes while it is sent
 )
 
-// An Algorithm computes digests of segments.
+// An Algorithm computes digests.
 type Algorithm string
 
 // The values of Algorithm.
