@@ -70,6 +70,7 @@ func getCommand() *cobra.Command {
 	flags.BoolVar(&o.noVerify, "no-verify", false, "do not compare a digest: --verify none")
 	flags.BoolVar(&o.download.Sync, "sync", false, "make the file durable before the end")
 	flags.DurationVar(&o.download.Checkpoint, "checkpoint", client.DefaultCheckpoint, "time between two notes of what is there: what a kill can cost")
+	flags.DurationVar(&o.download.SyncEvery, "sync-every", client.DefaultSyncEvery, "time between two of them that are made durable, at least: what a loss\nof power can cost")
 	flags.IntVar(&o.maxDepth, "max-depth", client.DefaultMaxDepth, "collections that may be in each other")
 	o.register(flags, true)
 	return cmd
@@ -78,8 +79,8 @@ func getCommand() *cobra.Command {
 // run downloads args[0] to args[1].
 func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, args []string) error {
 	from, err := parseURL(args[0])
-	if err == nil && o.download.Checkpoint <= 0 {
-		err = fmt.Errorf("--checkpoint is %v, want more than 0", o.download.Checkpoint)
+	if err == nil && min(o.download.Checkpoint, o.download.SyncEvery) <= 0 {
+		err = fmt.Errorf("--checkpoint is %v, and --sync-every %v, want more than 0", o.download.Checkpoint, o.download.SyncEvery)
 	}
 	if err == nil && o.maxDepth < 1 {
 		err = fmt.Errorf("--max-depth is %d, want at least 1", o.maxDepth)

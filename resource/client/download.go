@@ -29,9 +29,11 @@ type DownloadOptions struct {
 	// Sync makes the finished file durable before Download returns.
 	Sync bool
 
-	// Checkpoint is how often what was received is synced and noted in the sidecar: what a kill can cost. Default:
-	// DefaultCheckpoint.
-	Checkpoint time.Duration
+	// Checkpoint is how often it is noted in the sidecar what was received: what a kill can cost. SyncEvery is how often
+	// that is made durable at most: what a loss of power can cost, or ten times as long as making it durable takes, if
+	// that is more. Where it cannot be told if the system was started anew, it is made durable whenever it is noted.
+	// Defaults: DefaultCheckpoint, DefaultSyncEvery.
+	Checkpoint, SyncEvery time.Duration
 
 	// Root, if it is not nil, is the directory that the path is relative to, and that no link in it leads out of. Default:
 	// the path is that of any file.
@@ -45,8 +47,11 @@ type DownloadOptions struct {
 	Stale func()
 }
 
-// DefaultCheckpoint is the default of DownloadOptions.Checkpoint.
-const DefaultCheckpoint = time.Second
+// Defaults of DownloadOptions.
+const (
+	DefaultCheckpoint = time.Second
+	DefaultSyncEvery  = 10 * time.Second
+)
 
 // Download gets the complete resource at url into the file at path, which is replaced when all is there, and returns the
 // state of the resource. Until then the bytes are in a file with the suffix .part, and a second one with the suffix

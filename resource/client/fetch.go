@@ -47,7 +47,7 @@ func (d *download) fetch(ctx context.Context) error {
 	verifying.Wait()
 	if err != nil && !errors.Is(err, ErrDigest) {
 		// What is there stays. If it cannot be noted, an earlier note holds.
-		_ = d.part.save(d.present())
+		_ = d.part.save(d.present(), true)
 	}
 	return err
 }
@@ -59,17 +59,26 @@ func (d *download) present() ranges.Set {
 	return d.plan.have
 }
 
-// checkpoints notes every so often what is there, until stop is closed.
+// syncShare is how many times as long as a sync took it is until the next one, at least.
+const syncShare = 9
+
+// checkpoints notes every so often what is there, until stop is closed, and now and then makes it durable.
 func (d *download) checkpoints(stop <-chan struct{}) error {
 	tick := time.NewTicker(cmp.Or(d.o.Checkpoint, DefaultCheckpoint))
 	defer tick.Stop()
+	every := cmp.Or(d.o.SyncEvery, DefaultSyncEvery)
+	next := time.Now().Add(every)
 	for {
 		select {
 		case <-stop:
 			return nil
-		case <-tick.C:
-			if err := d.part.save(d.present()); err != nil {
+		case begun := <-tick.C:
+			durable := !begun.Before(next)
+			if err := d.part.save(d.present(), durable); err != nil {
 				return err
+			}
+			if now := time.Now(); durable {
+				next = now.Add(max(every, syncShare*now.Sub(begun)))
 			}
 		}
 	}

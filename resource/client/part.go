@@ -12,8 +12,10 @@ import (
 	"github.com/infill-http/infill/ranges"
 )
 
-// A partFile is a download that is not whole: a sparse file, and a sidecar that says what of it is there. The sidecar
-// never names bytes that a loss of power could take away: the data is synced before it is replaced, in one step.
+// A partFile is a download that is not whole: a sparse file, and a sidecar that says what of it is there. The sidecar is
+// replaced in one step. What was written to the file is there after the end of the process, however that ends, and
+// goes with the system: so of bytes that were not synced, the sidecar says in which run of the system they were written,
+// and they count in that one only. Syncing a file takes longer than receiving it over a fast network.
 //
 // The next sidecar has space before it is needed, in the file that will replace the last one. So what was received can be
 // noted when there is no space left.
@@ -44,22 +46,29 @@ const (
 
 // A sidecar says what a part file has. All ranges are half-open and ascending.
 type sidecar struct {
-	URL    string     `json:"url"`
-	ETag   string     `json:"etag"`
-	Length int64      `json:"length"`
-	Ranges [][2]int64 `json:"ranges"`
+	URL     string     `json:"url"`
+	ETag    string     `json:"etag"`
+	Length  int64      `json:"length"`
+	Ranges  [][2]int64 `json:"ranges"`            // durable
+	Boot    string     `json:"boot,omitempty"`    // the bootID with which Written counts
+	Written [][2]int64 `json:"written,omitempty"` // there, durable or not
 }
 
-// set returns the ranges of s, which must be inside of its length.
+// set returns the ranges of s that count. All that s has must be inside of its length.
 func (s *sidecar) set() (ranges.Set, error) {
-	var set ranges.Set
-	for _, r := range s.Ranges {
-		if r[0] < 0 || r[1] <= r[0] || r[1] > s.Length {
-			return set, fmt.Errorf("range %d of %d bytes", r, s.Length)
+	var durable, written ranges.Set
+	for set, list := range map[*ranges.Set][][2]int64{&durable: s.Ranges, &written: s.Written} {
+		for _, r := range list {
+			if r[0] < 0 || r[1] <= r[0] || r[1] > s.Length {
+				return ranges.Set{}, fmt.Errorf("range %d of %d bytes", r, s.Length)
+			}
+			set.Add(ranges.Range{Start: r[0], End: r[1]})
 		}
-		set.Add(ranges.Range{Start: r[0], End: r[1]})
 	}
-	return set, nil
+	if s.Boot == "" || s.Boot != bootID() {
+		return durable, nil
+	}
+	return written.Union(durable), nil
 }
 
 // openPart opens the part file for path in dir, for this process alone, and returns what it has of the version st. What is of
@@ -93,10 +102,13 @@ func openPart(dir fileSystem, path string, st *State, restart bool) (p *partFile
 		}
 		if have, err = old.set(); err != nil {
 			have, stale = ranges.Set{}, true
+			break
 		}
+		p.sidecar.Ranges = old.Ranges
 	}
 	if have.Empty() {
 		// First the sidecar, or else it would be about what comes into the file now.
+		p.sidecar.Ranges = nil
 		if err := p.forget(); err != nil {
 			return nil, have, false, err
 		}
@@ -151,15 +163,20 @@ func lockPart(dir fileSystem, name string, f *os.File) (bool, error) {
 	return err == nil && os.SameFile(opened, named), err
 }
 
-// save notes that the bytes in have are there.
-func (p *partFile) save(have ranges.Set) error {
+// save notes that the bytes in have are there. With durable set, or if it is not known in which run of the system this
+// is, they are synced first.
+func (p *partFile) save(have ranges.Set, durable bool) error {
 	p.noted.Store(true)
-	if err := syncData(p.File); err != nil {
-		return err
-	}
-	p.sidecar.Ranges = p.sidecar.Ranges[:0]
+	list := [][2]int64{} // not null, in the text
 	for r := range have.All() {
-		p.sidecar.Ranges = append(p.sidecar.Ranges, [2]int64{r.Start, r.End})
+		list = append(list, [2]int64{r.Start, r.End})
+	}
+	p.sidecar.Boot, p.sidecar.Written = bootID(), list
+	if durable || p.sidecar.Boot == "" {
+		if err := syncData(p.File); err != nil {
+			return err
+		}
+		p.sidecar.Boot, p.sidecar.Written, p.sidecar.Ranges = "", nil, list
 	}
 	text, err := json.Marshal(p.sidecar)
 	if err != nil {

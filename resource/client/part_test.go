@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -30,21 +31,21 @@ func TestPartFile(t *testing.T) {
 		}
 		return have, stale
 	}
-	save := func() {
+	save := func(have ranges.Set, durable bool) {
 		t.Helper()
 		p, _, _, err := openPart(systemFiles{}, path, st, false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer p.Close()
-		if err := p.save(some); err != nil {
+		if err := p.save(have, durable); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if have, stale := open(st, false); !have.Empty() || stale {
 		t.Errorf("new: %v, stale: %t", have, stale)
 	}
-	save()
+	save(some, true)
 	if have, stale := open(st, false); !have.Equal(some) || stale {
 		t.Errorf("again: %v, stale: %t", have, stale)
 	}
@@ -54,17 +55,17 @@ func TestPartFile(t *testing.T) {
 	if have, _ := open(st, false); !have.Empty() {
 		t.Errorf("after another version: %v", have)
 	}
-	save()
+	save(some, true)
 	if have, stale := open(&State{ETag: `"a"`, Length: 99}, false); !have.Empty() || !stale {
 		t.Errorf("another length: %v, stale: %t", have, stale)
 	}
-	save()
+	save(some, true)
 	if have, stale := open(st, true); !have.Empty() || stale {
 		t.Errorf("restart: %v, stale: %t", have, stale)
 	}
 	for _, text := range []string{"", "{", `{"etag":"\"a\"","length":100,"ranges":[[0,101]]}`, `{"etag":"\"a\"","length":100,"ranges":[[-1,5]]}`,
-		`{"etag":"\"a\"","length":100,"ranges":[[5,5]]}`, `{"etag":"","length":100,"ranges":[[0,5]]}`} {
-		save()
+		`{"etag":"\"a\"","length":100,"ranges":[[5,5]]}`, `{"etag":"\"a\"","length":100,"ranges":[[5,6]],"boot":"x","written":[[5,101]]}`, `{"etag":"","length":100,"ranges":[[0,5]]}`} {
+		save(some, true)
 		if err := os.WriteFile(path+sidecarSuffix, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -78,12 +79,41 @@ func TestPartFile(t *testing.T) {
 	if have, stale := open(st, false); !have.Empty() || stale {
 		t.Errorf("no sidecar, as after a kill in the first moment: %v, stale: %t", have, stale)
 	}
-	save()
+	save(some, true)
 	if err := os.Truncate(path+partSuffix, 50); err != nil {
 		t.Fatal(err)
 	}
 	if have, stale := open(st, false); !have.Empty() || !stale {
 		t.Errorf("short file: %v, stale: %t", have, stale)
+	}
+
+	// What was not synced counts until the system is started anew, and what was synced before it counts after that.
+	if bootID() == "" {
+		return
+	}
+	more := some.Union(ranges.NewSet(ranges.Range{Start: 20, End: 30}))
+	for range 2 {
+		save(some, true)
+		save(more, false)
+		if have, stale := open(st, false); !have.Equal(more) || stale {
+			t.Errorf("not synced: %v, stale: %t", have, stale)
+		}
+		save(more, false) // by the next process
+		text, err := os.ReadFile(path + sidecarSuffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = bytes.Replace(text, []byte(bootID()), []byte("another"), 1)
+		if err := os.WriteFile(path+sidecarSuffix, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if have, stale := open(st, false); !have.Equal(some) || stale {
+			t.Errorf("not synced, and lost: %v, stale: %t", have, stale)
+		}
+		save(more, true)
+		if have, stale := open(st, false); !have.Equal(more) || stale {
+			t.Errorf("synced: %v, stale: %t", have, stale)
+		}
 	}
 }
 
