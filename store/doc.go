@@ -63,10 +63,10 @@
 // many writers of the resource share the syncs of a file (inline.go). An
 // extension with zeros is nowhere. See
 // space.go for who decides, keys.go for the layout of the map, crc.go for the
-// checksums, fold.go for how overlays are kept in bounds, expire.go for how
-// incomplete resources that nobody writes to go away. Files that are read stay
-// open, in bounds and shared by all readers (handles.go); section.go says how
-// their bytes get to a connection.
+// checksums, crcwhole.go for what they come to, fold.go for how overlays are
+// kept in bounds, expire.go for how incomplete resources that nobody writes to
+// go away. Files that are read stay open, in bounds and shared by all readers
+// (handles.go); section.go says how their bytes get to a connection.
 //
 // Bytes of a complete or incomplete resource that are found damaged are taken
 // out of its map (damage.go): the one exception to the second half of 2.

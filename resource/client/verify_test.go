@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -225,5 +226,33 @@ func TestVerifyThere(t *testing.T) {
 			t.Errorf("%q, %d of the bytes: sha-256 was asked for: %t", c.alg, len(c.file), sha)
 		}
 		expectFile(t, path, data)
+	}
+}
+
+// TestVerifyRot: a byte that the disk of the server does not return as it was written is found by who gets it.
+func TestVerifyRot(t *testing.T) {
+	w := newWorld(t)
+	data := content(1 << 20)
+	w.upload(w.client(), "/f", data, nil)
+	err := filepath.WalkDir(filepath.Join(w.dir, "data"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteAt([]byte{data[500_000] ^ 1}, 500_000)
+		return errors.Join(err, f.Close())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "f")
+	if _, err := w.client().Download(t.Context(), w.url+"/f", path, nil); !errors.Is(err, ErrDigest) {
+		t.Errorf("%v, want ErrDigest", err)
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("there is a file")
 	}
 }

@@ -22,6 +22,7 @@ import (
 type world struct {
 	t       *testing.T
 	url     string
+	dir     string // of the store
 	handler *resource.Handler
 	patched atomic.Int64 // content of PATCH requests that the server has read, in bytes
 	mu      sync.Mutex
@@ -32,11 +33,12 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	s, err := store.Open(t.TempDir(), &store.Options{Logger: quiet, MinFree: -1})
+	dir := t.TempDir()
+	s, err := store.Open(dir, &store.Options{Logger: quiet, MinFree: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, handler: &resource.Handler{Store: resource.FromStore(s), Logger: quiet}, seen: map[string]int{}}
+	w := &world{t: t, dir: dir, handler: &resource.Handler{Store: resource.FromStore(s), Logger: quiet}, seen: map[string]int{}}
 	srv := httptest.NewServer(w)
 	t.Cleanup(func() {
 		srv.CloseClientConnections()
