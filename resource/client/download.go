@@ -161,12 +161,9 @@ func changed(url string) error {
 // single receives all with one request, from the start.
 func (d *download) single(ctx context.Context) error {
 	seq := d.c.newSequence(d.st, d.o.Digest)
-	begin := func() (io.Writer, error) { return seq.to(io.NewOffsetWriter(d.part, 0)), d.part.Truncate(0) }
-	w, err := begin()
-	if err != nil {
-		return err
-	}
-	n, err := d.c.read(ctx, d.st, w, &d.report, begin)
+	begin := func() io.Writer { return seq.to(io.NewOffsetWriter(d.part, 0)) }
+	again := func() (io.Writer, error) { return begin(), d.part.Truncate(0) }
+	n, err := d.c.read(ctx, d.st, begin(), &d.report, again)
 	if err != nil {
 		return err
 	}

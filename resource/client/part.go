@@ -112,6 +112,8 @@ func openPart(dir fileSystem, path string, st *State, restart bool) (p *partFile
 		if err := p.forget(); err != nil {
 			return nil, have, false, err
 		}
+		// Not if it is new: ext4 takes a file that was truncated to nothing for one that is to be replaced, and when it is
+		// closed writes all of it to the disk.
 		if info.Size() > 0 {
 			if err := f.Truncate(0); err != nil {
 				return nil, have, false, err
