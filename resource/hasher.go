@@ -30,10 +30,12 @@ var blocks = sync.Pool{New: func() any { return new(block) }}
 
 // A hasher computes the digests that were announced for one stretch of bytes. A long stretch is hashed beside the
 // goroutine that writes it, which so can do something else with the bytes at the same time: the bytes are copied, so they
-// are free as soon as Write returns. The zero value computes none. It is not safe for concurrent use.
+// are free as soon as Write returns. Where that copy costs as much as the digest, nothing runs beside. The zero value
+// computes none. It is not safe for concurrent use.
 type hasher struct {
-	algs []store.Algorithm
-	sums []hash.Hash // while work runs, its own
+	algs   []store.Algorithm
+	sums   []hash.Hash // while work runs, its own
+	costly bool        // a sum takes longer than a copy of the bytes
 
 	n     int64 // bytes written
 	queue chan *block
@@ -47,6 +49,7 @@ func (s *hasher) watch(alg store.Algorithm) {
 	if !s.watches(alg) {
 		s.algs = append(s.algs, alg)
 		s.sums = append(s.sums, hashes[alg]())
+		s.costly = s.costly || alg != store.CRC32C
 	}
 }
 
@@ -77,7 +80,7 @@ func (s *hasher) Write(p []byte) (int, error) {
 	if len(s.sums) == 0 || n == 0 {
 		return n, nil
 	}
-	if s.n += int64(n); s.n <= hashAlone || n < hashLeast {
+	if s.n += int64(n); s.n <= hashAlone || n < hashLeast || !s.costly {
 		s.wait()
 		s.add(p)
 		return n, nil

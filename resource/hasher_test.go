@@ -3,9 +3,11 @@ package resource
 import (
 	"crypto/sha256"
 	"crypto/sha512"
+	"encoding/binary"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/infill-http/infill/ranges/crc32c"
 	"github.com/infill-http/infill/store"
 )
 
@@ -44,6 +46,14 @@ func TestHasher(t *testing.T) {
 				t.Error("a goroutine is left")
 			}
 		}
+	}
+	var cheap hasher
+	cheap.watch(store.CRC32C)
+	if cheap.Write(content); cheap.queue != nil {
+		t.Error("a CRC is computed beside")
+	}
+	if want := crc32c.Checksum(content); binary.BigEndian.Uint32(cheap.sum(store.CRC32C)) != want {
+		t.Error("CRC-32C is wrong")
 	}
 	var none hasher
 	if none.Write(content); none.sum(store.SHA256) != nil || none.queue != nil {
