@@ -45,10 +45,16 @@ type clientOptions struct {
 	quiet, json bool
 }
 
+// shortAttempts is the default of --attempts for commands that move no content: nothing is lost if they are given again,
+// so nobody wants to wait long to learn that there is no server.
+const shortAttempts = 5
+
 // register makes o the values of flags. Commands that move content have more of them.
 func (o *clientOptions) register(flags *pflag.FlagSet, transfers bool) {
 	flags.SortFlags = false
+	attempts := shortAttempts
 	if o.transfers = transfers; transfers {
+		attempts = client.DefaultAttempts
 		flags.IntVar(&o.Connections, "connections", client.DefaultConnections, "requests in flight at the same time")
 		flags.Var(newSize(&o.Segment, client.DefaultSegment), "segment", "bytes of the first segments; later ones are larger or smaller")
 		flags.Var(newSize(&o.MinSegment, client.DefaultMinSegment), "min-segment", "bytes of a segment at least")
@@ -56,7 +62,7 @@ func (o *clientOptions) register(flags *pflag.FlagSet, transfers bool) {
 		flags.DurationVar(&o.StallTimeout, "stall-timeout", client.DefaultStallTimeout, "time in which a request has to move a byte; a response may take twice that")
 		flags.DurationVar(&o.ResponseTimeout, "response-timeout", client.DefaultResponseTimeout, "time for a response before which the server may have to read all of\na resource, to verify or tell a digest")
 	}
-	flags.IntVar(&o.Retry.Attempts, "attempts", client.DefaultAttempts, "failures in a row, without progress, until it is given up")
+	flags.IntVar(&o.Retry.Attempts, "attempts", attempts, "failures in a row, without progress, until it is given up")
 	flags.DurationVar(&o.Retry.MaxBackoff, "max-backoff", client.DefaultMaxBackoff, "longest pause between two attempts")
 	flags.StringArrayVarP(&o.headers, "header", "H", nil, "`field` to add to all requests, such as 'Authorization: Bearer x'")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "print errors only")
