@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// TestLeaks: calls that fail, in each way, leave no goroutine, no descriptor and no connection that is not idle.
+// TestLeaks: calls that fail, in each way, leave no goroutine, no open file and no connection that is not idle.
 func TestLeaks(t *testing.T) {
 	w := newWorld(t)
 	data := content(3 << 20)
@@ -91,6 +91,12 @@ func TestLeaks(t *testing.T) {
 			w.on(nil)
 			w.request("DELETE", "/u", "")
 			w.request("DELETE", "/s", "")
+		}
+	}
+	descriptors, _ := filepath.Glob("/proc/self/fd/*") // none where the system does not tell
+	for _, fd := range descriptors {
+		if file, err := os.Readlink(fd); err == nil && strings.HasPrefix(file, dir) {
+			t.Errorf("%s is open", file)
 		}
 	}
 	// The ends of connections take a moment.
