@@ -306,9 +306,10 @@ func TestDamageManyRanges(t *testing.T) {
 	fillWith(t, s, "/i", body, size, ranges.Range{End: 4 * block}, ranges.Range{Start: 5 * block, End: 6 * block})
 	put(t, s, "/c", body)
 	for _, name := range []string{"/i", "/c"} {
+		home := s.slots[name].pub.Load().home // until the first damage is out of the map
 		for _, n := range []int64{1, 3} {
 			r := ranges.Range{Start: n * block, End: (n + 1) * block}
-			s.damaged(s.slots[name].pub.Load().home, r, errChecksum)
+			s.damaged(home, r, errChecksum)
 		}
 	}
 	s.damage.settle()
