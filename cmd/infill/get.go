@@ -88,6 +88,7 @@ func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, args []string)
 	if err != nil {
 		return &usageError{cmd.CommandPath(), err}
 	}
+	o.download.Digest = o.algorithm()
 	if isCollection(from) {
 		return o.all(ctx, cmd, from, strings.Join(args[1:], ""))
 	}
@@ -111,7 +112,6 @@ func (o *getOptions) run(ctx context.Context, cmd *cobra.Command, args []string)
 	if file == "-" {
 		stdout = cmd.ErrOrStderr() // for --json: standard output has the content
 	}
-	o.download.Digest = o.algorithm()
 	d := newDisplay(&o.clientOptions, stdout, cmd.ErrOrStderr(), false)
 	o.Retry.Notify = d.retrying
 	j := d.start("get", from.String(), file, filepath.Base(file), askedSize)

@@ -108,6 +108,6 @@ func (g *getting) total(ctx context.Context, err error) {
 		return
 	}
 	rate := uint64(float64(moved) / max(time.Since(g.began).Seconds(), 1e-3))
-	g.d.message("%s -> %s: %d files, %s, %s of it now, in %v, %s/s", g.from, filepath.Clean(g.to), files, humanize.IBytes(uint64(size)),
+	g.d.message("%s -> %s: %d files, %s, %s of it now, in %v, %s/s", g.from.Redacted(), filepath.Clean(g.to), files, humanize.IBytes(uint64(size)),
 		humanize.IBytes(uint64(moved)), since(g.began), humanize.IBytes(rate))
 }

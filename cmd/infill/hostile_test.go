@@ -94,7 +94,7 @@ func TestNoFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "socket")
 	l, err := net.Listen("unix", name)
 	if err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer l.Close()
 	cmd := infill(t.Context(), t, "put", "--json", name, "http://127.0.0.1:1/")
@@ -111,7 +111,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	dir := t.TempDir()
 	if err := os.Symlink(self, filepath.Join(dir, "infill")); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	disk := filepath.Join(dir, "disk")
 	if err := os.Mkdir(disk, 0o700); err != nil {
