@@ -205,8 +205,9 @@ func refChanges(olds, news map[ID]*state) (named, dropped []ref) {
 }
 
 // apply commits the batch after adding the end of the dropped references, and
-// that of the garbage entries of the named files, and returns the files that no resource names any more. An error means that
-// nothing was committed: one of the commit itself ends the process.
+// that of the garbage entries of the named files, and returns the files that
+// no resource names any more. An error means that nothing was committed: one
+// of the commit itself ends the process.
 func (s *Store) apply(pb *pebble.Batch, named, dropped []ref) ([]fileID, error) {
 	if fresh := s.files.onlyFresh(named); fresh && len(dropped) == 0 {
 		return nil, pb.Commit(pebble.Sync)

@@ -39,8 +39,9 @@ const perConnection = 4 << 20
 // and a collection of one name the first one is downloaded, as is x of the resources x and x.part.
 //
 // A resource that cannot be downloaded does not keep the others from it, nor does a collection that cannot be listed. But
-// once the server does not answer any more, or the disk is full, nothing more is begun. The error is the first one of all. That of a
-// resource that is not complete wraps ErrIncomplete, and that of one that was removed after it was listed, ErrChanged.
+// once the server does not answer any more, or the disk is full, nothing more is begun. The error is the first one of all.
+// That of a resource that is not complete wraps ErrIncomplete, and that of one that was removed after it was listed,
+// ErrChanged.
 // What comes into the collection meanwhile may or may not be downloaded. Memory does not grow with the number of
 // resources, except on file systems that do not tell upper from lower case.
 func (c *Client) DownloadCollection(ctx context.Context, url, dir string, o *CollectionOptions) error {
