@@ -55,6 +55,7 @@ type intake struct {
 	at   int     // which size buf has
 	buf  *[]byte // nil before the first fill
 	slow bool    // the latest fill was
+	full bool    // the latest fill left no room in a buffer, fast
 }
 
 // take changes to a buffer of the i-th size, which begins with the n bytes that
@@ -94,6 +95,9 @@ func (in *intake) fill(r io.Reader, most int64, eager bool) ([]byte, error) {
 	if in.buf == nil || in.slow && in.at > 0 {
 		in.take(0, 0)
 	}
+	if in.full {
+		in.take(in.at+1, 0)
+	}
 	begin := time.Now()
 	n := 0
 	for {
@@ -102,16 +106,22 @@ func (in *intake) fill(r io.Reader, most int64, eager bool) ([]byte, error) {
 			k, err := r.Read(b[n:])
 			n += k
 			if err != nil || eager && n > 0 {
-				in.slow = slower(n, time.Since(begin), slowFill)
+				in.note(n, time.Since(begin))
 				return b[:n], err
 			}
 		}
 		waited := time.Since(begin)
-		in.slow = slower(n, waited, slowFill)
+		in.note(n, waited)
 		if int64(n) == most || in.at+1 == len(in.from.sizes) || slower(n, waited, fastFill) || !in.take(in.at+1, n) {
 			return b, nil
 		}
 	}
+}
+
+// note learns from a fill with n bytes which buffer suits the next one.
+func (in *intake) note(n int, waited time.Duration) {
+	in.slow = slower(n, waited, slowFill)
+	in.full = n == len(*in.buf) && in.at+1 < len(in.from.sizes) && !slower(n, waited, fastFill)
 }
 
 // slower reports whether n bytes in d are less than rate bytes per second.

@@ -56,6 +56,17 @@ func TestIntake(t *testing.T) {
 		t.Errorf("bytes that became slow have a buffer of %d", len(*in.buf))
 	}
 
+	// Eager fills have nothing to grow in, so the next one does.
+	for _, size := range pools.sizes {
+		fill("fast and eager", &paced{64 << 20, 0}, 1<<40, true, size, nil)
+	}
+	fill("slow and eager", &paced{100, 20 * time.Millisecond}, 1<<40, true, 100, nil)
+	fill("slow and eager", &paced{small, 20 * time.Millisecond}, 1<<40, true, small, nil)
+	fill("slow and eager", &paced{small, 20 * time.Millisecond}, 1<<40, true, small, nil)
+	if in.at != 0 {
+		t.Errorf("eager bytes that became slow have a buffer of %d", len(*in.buf))
+	}
+
 	// What is read before the buffer grows is not lost.
 	content := make([]byte, o.BufferSize)
 	for i := range content {

@@ -54,7 +54,7 @@ type Options struct {
 	MinFree int64
 	// PersistBytes and PersistInterval say how often a persisting
 	// transaction commits while it is written: after so many bytes, or
-	// after so long with bytes waiting. Defaults: 8 MiB, 1 s.
+	// after so long with bytes waiting. Defaults: 32 MiB, 1 s.
 	PersistBytes    int64
 	PersistInterval time.Duration
 	// BufferSize is the size in bytes of the pooled buffers that bodies
@@ -129,7 +129,7 @@ func (o *Options) withDefaults() (Options, error) {
 	def(&out.MaxLength, 8<<40)
 	def(&out.MaxRanges, 100_000)
 	def(&out.MinFree, 256<<20)
-	def(&out.PersistBytes, 8<<20)
+	def(&out.PersistBytes, 32<<20)
 	def(&out.PersistInterval, time.Second)
 	def(&out.BufferSize, 256<<10)
 	def(&out.BufferMemory, 32<<20)

@@ -145,6 +145,23 @@ func BenchmarkPut(b *testing.B) {
 		func(int) error { return send("PUT", infill+"/put", benchSize, 0) })
 }
 
+// BenchmarkPutPersist lets both sides be infill. The second keeps what arrives
+// of a PUT as it comes.
+func BenchmarkPutPersist(b *testing.B) {
+	infill := serveInfill(b)
+	put := func(url string, header ...string) error {
+		if err := send("PUT", url, benchSize, 0, header...); err != nil {
+			return err
+		}
+		return send("DELETE", url, 0, 0)
+	}
+	versus(b, benchSize,
+		func(round int) error { return put(fmt.Sprintf("%s/atomic-%d", infill, round)) },
+		func(round int) error {
+			return put(fmt.Sprintf("%s/persist-%d", infill, round), "Prefer", "transaction=persist")
+		})
+}
+
 // BenchmarkPatch sends 1 GiB as one patch that creates the resource.
 func BenchmarkPatch(b *testing.B) {
 	bare, infill := serveBare(b), serveInfill(b)

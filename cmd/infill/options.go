@@ -66,7 +66,7 @@ func (o *serveOptions) register(flags *pflag.FlagSet) {
 	flags.Var(newSize(&o.minFree, 256<<20), "min-free", "free space below which writes are refused; 0: none")
 	flags.Var(newSize(&o.inlineSize, 16<<10), "inline-size", "largest write that is kept in the map instead of a file; 0: none")
 	flags.IntVar(&o.maxOpenFiles, "max-open-files", store.DefaultMaxOpenFiles, "data files that are kept open to be read again; 0: none")
-	flags.Var(newSize(&o.persistBytes, 8<<20), "persist-bytes", "bytes between two commits of a persisting write")
+	flags.Var(newSize(&o.persistBytes, 32<<20), "persist-bytes", "bytes between two commits of a persisting write")
 	flags.DurationVar(&o.persistInterval, "persist-interval", time.Second, "time between two commits of a persisting write")
 	flags.DurationVar(&o.incompleteMaxAge, "incomplete-max-age", 7*24*time.Hour, "time after the last write to an incomplete resource when it is removed;\n0: it stays")
 
