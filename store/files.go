@@ -52,6 +52,8 @@ type dataFile struct {
 	users  int         // guarded by files.mu
 	group  group
 
+	writing sync.Mutex // a leaf
+
 	mu     sync.Mutex // lock order: files.mu, mu
 	placed bool       // the directory entry is durable
 	sealed error      // after a failed sync nothing uncommitted in it counts (invariant 7)
@@ -251,7 +253,11 @@ func (fl *files) write(df *dataFile, b []byte, off int64) error {
 		df.inline.stage(b, off)
 		return nil
 	}
+	// File systems let one write to a file in at a time. Those that wait here
+	// for their turn burn less of the processor than those that wait there.
+	df.writing.Lock()
 	n, err := df.f.WriteAt(b, off)
+	df.writing.Unlock()
 	if err == nil && n < len(b) {
 		err = fmt.Errorf("short write of %d bytes", len(b))
 	}
