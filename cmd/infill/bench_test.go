@@ -135,7 +135,7 @@ func send(method, url string, size, off int64, header ...string) error {
 // versus compares two sides in bytes per second.
 func versus(b *testing.B, size int64, bare, infill func(round int) error) {
 	b.SetBytes(2 * size)
-	compare(b, float64(size)/(1<<20), [2]side{{"bare-MiB/s", bare}, {"infill-MiB/s", infill}})
+	compare(b, float64(size)/(1<<20), [2]side{{metric: "bare-MiB/s", round: bare}, {metric: "infill-MiB/s", round: infill}})
 }
 
 func BenchmarkPut(b *testing.B) {

@@ -12,11 +12,13 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/infill-http/infill/cmd/infill/internal/bench"
 )
 
 // These benchmarks compare the commands with curl, which is the bare side unless another one is named, for the same file and server. The server is a
-// process of its own. What was uploaded is deleted in the time of both.
+// process of its own.
 //
 //	go test ./cmd/infill -run '^$' -bench Client -benchtime 5x
 
@@ -54,18 +56,43 @@ func timed(name string, args ...string) (time.Duration, error) {
 // benchPut uploads a file of n bytes to the server at the address that via returns for that of the real one.
 func benchPut(b *testing.B, n int64, via func(addr string) string) {
 	file := randomFile(b, 1, n)
-	srv := startServe(b)
-	url := "http://" + via(srv.addr)
-	up := func(round int, name string, args ...string) error {
-		at := fmt.Sprintf("%s/%s-%d", url, name, round)
-		if err := command(name, append(args, at)...); err != nil {
+	dir := b.TempDir()
+	srv := startServe(b, "--data", dir)
+	url := "http://" + via(srv.addr) + "/f"
+	up := func(metric, name string, args ...string) side {
+		return side{metric,
+			func(int) error { return command(name, append(args, url)...) },
+			func() error { return vacated("http://"+srv.addr+"/f", dir, n) }}
+	}
+	b.SetBytes(2 * n)
+	compare(b, float64(n)/(1<<20), [2]side{
+		up("bare-MiB/s", "curl", "-sSf", "-o", os.DevNull, "-T", file),
+		up("infill-MiB/s", "infill", "put", "-q", file)})
+}
+
+// vacated removes a resource of n bytes from a server whose directory is dir, and waits until the file system has done
+// with them, which takes longer than the response.
+func vacated(url, dir string, n int64) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return err
+	}
+	want := fs.Bfree + uint64(n/int64(fs.Bsize))*9/10 // others may use the disk too
+	if err := send("DELETE", url, 0, 0); err != nil {
+		return err
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(20 * time.Second); fs.Bfree < want; <-tick.C {
+		if err := unix.Statfs(dir, &fs); err != nil {
 			return err
 		}
-		return send("DELETE", fmt.Sprintf("http://%s/%s-%d", srv.addr, name, round), 0, 0)
+		if time.Now().After(end) {
+			return fmt.Errorf("%s was deleted, and its space is not free", url)
+		}
 	}
-	versus(b, n,
-		func(round int) error { return up(round, "curl", "-sSf", "-o", os.DevNull, "-T", file) },
-		func(round int) error { return up(round, "infill", "put", "-q", file) })
+	unix.Sync()
+	return nil
 }
 
 // benchGet downloads a file of n bytes, with more flags if there are some, and reports the processor time of both sides

@@ -28,7 +28,7 @@ func BenchmarkHead(b *testing.B) {
 	}
 	head := func(n int64) side {
 		url := infill + "/" + strconv.FormatInt(n, 10)
-		return side{strconv.FormatInt(n, 10) + "-ranges/s", func(int) error {
+		return side{metric: strconv.FormatInt(n, 10) + "-ranges/s", round: func(int) error {
 			return bySmallClients(headCount, func(int64) error { return get(client, "HEAD", url, "", http.StatusOK, 0) })
 		}}
 	}
@@ -74,7 +74,7 @@ func BenchmarkMultiRanges(b *testing.B) {
 		}
 	}
 	read := func(name, url string) side {
-		return side{name + "/s", func(int) error {
+		return side{metric: name + "/s", round: func(int) error {
 			return bySmallClients(multiCount, func(n int64) error {
 				var value strings.Builder
 				for i := range int64(multiRanges) {

@@ -37,7 +37,7 @@ const (
 
 // scale compares two sides in requests per second.
 func scale(b *testing.B, count int, few, many func(round int) error) {
-	compare(b, float64(count), [2]side{{"few/s", few}, {"many/s", many}})
+	compare(b, float64(count), [2]side{{metric: "few/s", round: few}, {metric: "many/s", round: many}})
 }
 
 // scaleServer serves a store that build has filled, in a process of its own, so that its garbage is collected for itself.

@@ -11,6 +11,7 @@ import (
 type side struct {
 	metric string // of its rate, such as "bare-MiB/s"
 	round  func(round int) error
+	clear  func() error // what is to be done after a round, outside of its time; may be nil
 }
 
 // compare lets two sides take turns, the first one alternating, and reports the medians of their rates, of which one
@@ -25,6 +26,11 @@ func compare(b *testing.B, amount float64, sides [2]side) {
 				b.Fatal(err)
 			}
 			rates[k] = append(rates[k], amount/time.Since(start).Seconds())
+			if clear := sides[k].clear; clear != nil {
+				if err := clear(); err != nil {
+					b.Fatal(err)
+				}
+			}
 		}
 	}
 	for k, s := range sides {

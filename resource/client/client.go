@@ -48,10 +48,11 @@ type Client struct {
 	// a whole resource, because it verifies or tells a digest. Defaults: DefaultStallTimeout, DefaultResponseTimeout.
 	StallTimeout, ResponseTimeout time.Duration
 
-	limit chan struct{} // nil: none; has room for as many requests as may be in flight together
+	limit slots // for requests in flight, of several transfers together
 
 	sleep func(context.Context, time.Duration) error // nil: sleep; set by tests
 	seed  func(n int64) int64                        // nil: rand.Int64N; set by tests
+	near  *near                                      // nil: defaultNear; set by tests
 }
 
 // defaultHTTP is the default of Client.HTTP.

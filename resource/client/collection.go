@@ -50,7 +50,7 @@ func (c *Client) DownloadCollection(ctx context.Context, url, dir string, o *Col
 	}
 	d := &collectionDownload{c: *c, o: *o, dir: dir}
 	n := c.connections()
-	d.c.limit, d.slots = make(chan struct{}, n), make(chan struct{}, n)
+	d.c.limit, d.slots = make(slots, n), make(chan struct{}, n)
 	defer func() {
 		if d.root != nil {
 			d.root.Close()

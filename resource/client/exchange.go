@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,20 +18,21 @@ import (
 
 // A call is one request, without its context.
 type call struct {
-	method string
-	url    string
-	header http.Header
-	body   func() io.Reader // nil: no content; called for each time that the request is sent
-	size   int64            // length of the content, -1 if it is not known
-	sent   func(n int)      // called with how much of the content was handed to the connection; may be nil
-	once   bool             // the content cannot be sent again
-	slow   bool             // the server may have to hash all of a resource before it answers
+	method  string
+	url     string
+	header  http.Header
+	body    func() io.Reader // nil: no content; called for each time that the request is sent
+	size    int64            // length of the content, -1 if it is not known
+	sent    func(n int)      // called with how much of the content was handed to the connection; may be nil
+	drained func()           // called when all of it was; may be nil
+	once    bool             // the content cannot be sent again
+	slow    bool             // the server may have to hash all of a resource before it answers
 }
 
 // do sends the request once. A response that is no success is an *Error, and so is no response. The content of the
 // response has to be closed; a request without movement for the time that c allows is ended.
 func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
-	release, err := c.acquire(ctx)
+	release, err := c.limit.take(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
 	if r.body != nil {
 		body := func() io.ReadCloser {
 			source = &sourceReader{r: r.body()}
-			return &watchedBody{source: source, w: w, idle: c.stallTimeout(), end: answer, left: r.size, moved: r.sent}
+			return &watchedBody{source: source, w: w, idle: c.stallTimeout(), end: answer, left: r.size, moved: r.sent, drained: r.drained}
 		}
 		req.ContentLength = r.size
 		if !r.once {
@@ -109,19 +109,6 @@ func (c *Client) do(ctx context.Context, r call) (*http.Response, error) {
 	w.reset(c.stallTimeout())
 	resp.Body = &watchedResponse{ReadCloser: resp.Body, req: req, w: w, idle: c.stallTimeout(), cancel: cancel, release: release}
 	return resp, nil
-}
-
-// acquire waits until one more request may be in flight. The function that it returns is called when that has ended.
-func (c *Client) acquire(ctx context.Context) (release func(), err error) {
-	if c.limit == nil {
-		return func() {}, nil
-	}
-	select {
-	case c.limit <- struct{}{}:
-		return sync.OnceFunc(func() { <-c.limit }), nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }
 
 // checkFields returns an error if hd has a field that cannot be sent.
@@ -182,6 +169,7 @@ type watchedBody struct {
 	idle, end time.Duration
 	left      int64 // bytes to come, if at least 0
 	moved     func(int)
+	drained   func()
 }
 
 func (b *watchedBody) Read(p []byte) (int, error) {
@@ -196,6 +184,9 @@ func (b *watchedBody) took(n int, end bool) {
 	b.left -= int64(n)
 	if end || b.left == 0 {
 		b.w.reset(b.end)
+		if b.drained != nil {
+			b.drained()
+		}
 	} else {
 		b.w.reset(b.idle)
 	}

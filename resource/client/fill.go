@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/infill-http/infill/ranges"
 )
@@ -69,7 +70,8 @@ func (u *upload) sendClaim(ctx context.Context, cl claim) error {
 		hd.Set(fieldWantReprDigest, wantSHA256)
 	}
 	st, err := u.c.send(ctx, patch{url: u.url, head: head, src: u.src, r: cl.Range, header: hd,
-		digest: u.o.Segments, moved: u.report.moved, slow: digest.Known()})
+		digest: u.o.Segments, moved: u.report.moved, slow: digest.Known(),
+		pace: &u.pace, began: func() { cl.begun = time.Now() }})
 	if err != nil {
 		return u.refused(ctx, cl, strict, err)
 	}

@@ -20,7 +20,9 @@ type patch struct {
 	header http.Header // of the request
 	digest Algorithm   // of the digest of the document
 	moved  func(int)
-	slow   bool // the server verifies the digest of the whole before it answers
+	pace   *pace  // of all that are sent for the same upload; nil if this is all
+	began  func() // called when the connection is about to send; may be nil
+	slow   bool   // the server verifies the digest of the whole before it answers
 }
 
 // rangePart returns the head of a document for the range r of a resource of the given length, -1 if that is not known.
@@ -52,15 +54,33 @@ func (c *Client) send(ctx context.Context, p patch) (*State, error) {
 		hd[name] = lines
 	}
 	hd.Set(fieldContentType, byteranges.MediaTypeMessage)
+	var alone pace
+	if p.pace == nil {
+		p.pace = &alone
+	}
 	if h := p.digest.hash(); h != nil {
+		back, err := p.pace.hashing.take(ctx)
+		if err != nil {
+			return nil, err
+		}
 		h.Write(p.head)
-		if err := hashSection(ctx, h, p.src, p.r.Start, p.r.Len()); err != nil {
+		err = hashSection(ctx, h, p.src, p.r.Start, p.r.Len())
+		back()
+		if err != nil {
 			return nil, err
 		}
 		hd.Set(fieldContentDigest, digestField(p.digest, h.Sum(nil)))
 	}
+	sent, err := p.pace.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer sent()
+	if p.began != nil {
+		p.began()
+	}
 	resp, err := c.exchange(ctx, call{
-		method: http.MethodPatch, url: p.url, header: hd, size: int64(len(p.head)) + p.r.Len(), sent: p.moved, slow: p.slow,
+		method: http.MethodPatch, url: p.url, header: hd, size: int64(len(p.head)) + p.r.Len(), sent: p.moved, drained: sent, slow: p.slow,
 		body: func() io.Reader { return &document{p.head, sectionReader{p.src, p.r.Start, p.r.Len()}} },
 	})
 	if err != nil {

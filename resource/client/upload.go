@@ -115,7 +115,7 @@ func (c *Client) Upload(ctx context.Context, url string, src io.ReaderAt, size i
 func (c *Client) upload(ctx context.Context, url string, src io.ReaderAt, size int64, o UploadOptions, report *reporter) (*State, error) {
 	u := &upload{
 		transfer: transfer{plan: newPlan(c, size), digest: o.Digest, changed: make(chan struct{})},
-		c:        c, url: url, src: src, size: size, o: o, began: time.Now(), need: make(chan struct{}, 1), report: report,
+		c:        c, url: url, src: src, size: size, o: o, began: time.Now(), need: make(chan struct{}, 1), report: report, pace: newPace(cmp.Or(c.near, &defaultNear)),
 	}
 	var err error
 	if u.was, err = u.stat(); err != nil {
@@ -133,6 +133,7 @@ type upload struct {
 	size   int64
 	o      UploadOptions
 	report *reporter
+	pace   pace
 
 	segmented bool // the server tells what is committed, and knows conditions
 	began     time.Time
@@ -153,7 +154,9 @@ func (u *upload) run(ctx context.Context) (*State, error) {
 		}
 	}
 	for range 3 { // the resource can come and go between two requests
+		asked := time.Now()
 		st, err := u.c.state(ctx, u.url, false)
+		u.pace.learn(time.Since(asked))
 		switch {
 		case errors.Is(err, ErrNotFound):
 			st, err := u.create(ctx)

@@ -1,0 +1,111 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestPace looks at who may begin to send, and when.
+func TestPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		headStart := time.Minute
+		p := newPace(&near{time.Second, headStart})
+		p.learn(time.Second - 1)
+		n := cap(p.sending)
+		begin := func(ctx context.Context) (sent func(), waited time.Duration, err error) {
+			at := time.Now()
+			sent, err = p.begin(ctx)
+			return sent, time.Since(at), err
+		}
+		must := func(want time.Duration) (sent func()) {
+			t.Helper()
+			sent, waited, err := begin(t.Context())
+			if err != nil || waited != want {
+				t.Fatalf("waited %v, and %v; want %v", waited, err, want)
+			}
+			return sent
+		}
+		var sent []func()
+		for range n {
+			sent = append(sent, must(0))
+		}
+		// One that has sent all makes room, once.
+		sent[0]()
+		sent[0]()
+		sent[0] = must(0)
+		// So do those that go on for long.
+		time.Sleep(headStart / 2)
+		late := must(headStart / 2)
+		for range n - 1 {
+			must(0)
+		}
+		// What those say later is of no account.
+		for _, f := range sent {
+			f()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), headStart/4)
+		defer cancel()
+		if _, waited, err := begin(ctx); !errors.Is(err, context.DeadlineExceeded) || waited != headStart/4 {
+			t.Errorf("waited %v, and %v; want that of the context", waited, err)
+		}
+		late()
+		must(0)
+
+		p.learn(time.Second)
+		for range 10 * n {
+			must(0) // far away, nobody waits
+		}
+	})
+}
+
+// TestUploadPaced has a server near by that takes the content of no segment until all have begun.
+func TestUploadPaced(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		segment int64
+		near
+		waits bool
+	}{
+		{"content that does not fit into buffers of the system", 16 << 20, near{time.Hour, 100 * time.Millisecond}, true},
+		{"content that does", 64 << 10, near{time.Hour, 20 * time.Second}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			c := w.client()
+			p := newPace(&test.near)
+			p.learn(0)
+			n := cap(p.sending)
+			c.near, c.Connections, c.Segment, c.MinSegment, c.MaxSegment = &test.near, n+2, test.segment, test.segment, test.segment
+			arrived, all := make(chan time.Time, 1000), make(chan struct{})
+			w.on(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method == http.MethodPatch && r.ContentLength > 32<<10 {
+					arrived <- time.Now()
+					<-all
+				}
+				return false
+			})
+			start := time.Now()
+			done := make(chan error)
+			data := make([]byte, max(int64(c.Connections)*test.segment, 2*smallSize))
+			go func() {
+				_, err := c.Upload(t.Context(), w.url+"/f", bytes.NewReader(data), int64(len(data)), nil)
+				done <- err
+			}()
+			for k := range c.Connections {
+				at := <-arrived
+				if k == n && test.waits != (at.Sub(start) >= test.headStart) {
+					t.Errorf("%d connections began to send within %v", k+1, at.Sub(start))
+				}
+			}
+			close(all)
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
