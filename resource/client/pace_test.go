@@ -14,12 +14,12 @@ import (
 func TestPace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		headStart := time.Minute
-		p := newPace(&near{time.Second, headStart})
+		p := pace{near: near{time.Second, headStart}}
 		p.learn(time.Second - 1)
 		n := cap(p.sending)
 		begin := func(ctx context.Context) (sent func(), waited time.Duration, err error) {
 			at := time.Now()
-			sent, err = p.begin(ctx)
+			sent, err = p.begin(ctx, p.sending)
 			return sent, time.Since(at), err
 		}
 		must := func(want time.Duration) (sent func()) {
@@ -77,7 +77,7 @@ func TestUploadPaced(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
 			c := w.client()
-			p := newPace(&test.near)
+			p := pace{near: test.near}
 			p.learn(0)
 			n := cap(p.sending)
 			c.near, c.Connections, c.Segment, c.MinSegment, c.MaxSegment = &test.near, n+2, test.segment, test.segment, test.segment

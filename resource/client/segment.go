@@ -59,19 +59,19 @@ func (c *Client) send(ctx context.Context, p patch) (*State, error) {
 		p.pace = &alone
 	}
 	if h := p.digest.hash(); h != nil {
-		back, err := p.pace.hashing.take(ctx)
+		done, err := p.pace.begin(ctx, p.pace.hashing)
 		if err != nil {
 			return nil, err
 		}
 		h.Write(p.head)
 		err = hashSection(ctx, h, p.src, p.r.Start, p.r.Len())
-		back()
+		done()
 		if err != nil {
 			return nil, err
 		}
 		hd.Set(fieldContentDigest, digestField(p.digest, h.Sum(nil)))
 	}
-	sent, err := p.pace.begin(ctx)
+	sent, err := p.pace.begin(ctx, p.pace.sending)
 	if err != nil {
 		return nil, err
 	}
