@@ -17,8 +17,8 @@ import (
 	"github.com/infill-http/infill/cmd/infill/internal/bench"
 )
 
-// These benchmarks compare the commands with curl, which is the bare side unless another one is named, for the same file and server. The server is a
-// process of its own.
+// These benchmarks compare the commands with curl, which is the bare side unless another one is named, for the same file
+// and server. The server is a process of its own. What was uploaded is deleted outside of the time of both.
 //
 //	go test ./cmd/infill -run '^$' -bench Client -benchtime 5x
 

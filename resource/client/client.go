@@ -31,7 +31,8 @@ type Client struct {
 	// those that net/http considers sensitive. Host is the name that the server is told, if it is not that of the URL.
 	Header http.Header
 
-	// Connections is how many requests one transfer has in flight. Default: DefaultConnections.
+	// Connections is how many requests one transfer has in flight. Default: DefaultConnections. Not all of an upload to a
+	// server near by, whose first response takes less than 5 ms, hash or send at the same time.
 	Connections int
 
 	// Segment is how many bytes the first segment of a transfer has; each of those after it has so many more than the one

@@ -71,7 +71,7 @@ func (u *upload) sendClaim(ctx context.Context, cl claim) error {
 	}
 	st, err := u.c.send(ctx, patch{url: u.url, head: head, src: u.src, r: cl.Range, header: hd,
 		digest: u.o.Segments, moved: u.report.moved, slow: digest.Known(),
-		pace: &u.pace, began: func() { cl.begun = time.Now() }})
+		pace: u.pace, began: func() { cl.begun = time.Now() }})
 	if err != nil {
 		return u.refused(ctx, cl, strict, err)
 	}

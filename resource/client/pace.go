@@ -36,7 +36,7 @@ var defaultNear = near{5 * time.Millisecond, 250 * time.Millisecond}
 // server, which had nothing to do while they hashed and has nothing to do when they begin anew. So only some hash at a
 // time, and only some send, which is enough to keep the server busy while the others wait for its acknowledgements.
 // Where it is not, because the source is slow or each connection is, those that take long do not count. Servers further
-// away get all that there is.
+// away get all that there is. The zero pace keeps nobody back.
 type pace struct {
 	near             near
 	hashing, sending slots

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,6 +66,7 @@ func TestPace(t *testing.T) {
 
 // TestUploadPaced has a server near by that takes the content of no segment until all have begun.
 func TestUploadPaced(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2)) // with many, there would be much content
 	for _, test := range []struct {
 		name    string
 		segment int64

@@ -20,7 +20,7 @@ type patch struct {
 	header http.Header // of the request
 	digest Algorithm   // of the digest of the document
 	moved  func(int)
-	pace   *pace  // of all that are sent for the same upload; nil if this is all
+	pace   pace   // of all that are sent for the same upload; zero if this is all
 	began  func() // called when the connection is about to send; may be nil
 	slow   bool   // the server verifies the digest of the whole before it answers
 }
@@ -54,10 +54,6 @@ func (c *Client) send(ctx context.Context, p patch) (*State, error) {
 		hd[name] = lines
 	}
 	hd.Set(fieldContentType, byteranges.MediaTypeMessage)
-	var alone pace
-	if p.pace == nil {
-		p.pace = &alone
-	}
 	if h := p.digest.hash(); h != nil {
 		done, err := p.pace.begin(ctx, p.pace.hashing)
 		if err != nil {

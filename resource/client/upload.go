@@ -115,7 +115,8 @@ func (c *Client) Upload(ctx context.Context, url string, src io.ReaderAt, size i
 func (c *Client) upload(ctx context.Context, url string, src io.ReaderAt, size int64, o UploadOptions, report *reporter) (*State, error) {
 	u := &upload{
 		transfer: transfer{plan: newPlan(c, size), digest: o.Digest, changed: make(chan struct{})},
-		c:        c, url: url, src: src, size: size, o: o, began: time.Now(), need: make(chan struct{}, 1), report: report, pace: pace{near: *cmp.Or(c.near, &defaultNear)},
+		c:        c, url: url, src: src, size: size, o: o, began: time.Now(), need: make(chan struct{}, 1), report: report,
+		pace: pace{near: *cmp.Or(c.near, &defaultNear)},
 	}
 	var err error
 	if u.was, err = u.stat(); err != nil {
@@ -133,7 +134,7 @@ type upload struct {
 	size   int64
 	o      UploadOptions
 	report *reporter
-	pace   pace
+	pace   pace // set before there are connections
 
 	segmented bool // the server tells what is committed, and knows conditions
 	began     time.Time
