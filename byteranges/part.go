@@ -53,6 +53,10 @@ type Part struct {
 // to the shorter of the two lengths, and then gets this same error.
 func (p *Part) Err() error { return p.err }
 
+// Buffered returns how many octets the Reader has read that it has not delivered, of this part or what is after it. Before
+// the first Read, these are what was read beyond the begin of the body.
+func (p *Part) Buffered() int { return len(p.r.src.window()) }
+
 // Read reads bytes of the part's body. It returns io.EOF once the end of the part was seen in the content and the body had
 // the right length, so that a part is never taken for whole too early. Other errors are also returned by all later calls
 // of Read and Reader.Next, and come after the bytes that were right:

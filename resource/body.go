@@ -40,6 +40,9 @@ type body struct {
 	left    int64 // bytes that are still allowed, when limited
 	limited bool
 	hash    hasher
+	lead    []byte // read, and not in hash, while holds
+	holds   bool   // what is read does not get into hash, but into lead
+	skips   bool   // what is read gets into hash when it is staged
 
 	n      int64  // octets read from the connection
 	early  bool   // a response is sent before the end
@@ -63,13 +66,44 @@ func newBody(w http.ResponseWriter, r *http.Request, slowest pace.Limit, most in
 func (b *body) Read(p []byte) (int, error) {
 	if len(b.peeked) > 0 {
 		n := copy(p, b.peeked)
-		b.hash.Write(b.peeked[:n])
+		b.note(p[:n])
 		b.peeked = b.peeked[n:]
 		return n, nil
 	}
 	n, err := b.read(p)
-	b.hash.Write(p[:n])
+	b.note(p[:n])
 	return n, err
+}
+
+// note has the hash learn of p, which was read.
+func (b *body) note(p []byte) {
+	switch {
+	case b.skips:
+	case b.holds:
+		b.lead = append(b.lead, p...)
+	default:
+		b.hash.Write(p)
+	}
+}
+
+// hold begins with content that may turn out to be staged, if the digests that b computes can do with checksums.
+func (b *body) hold() { b.holds = b.hash.joins() }
+
+// skip begins with content that is staged from r, which reads it from b: all but what was read until now, of which r has
+// the last ahead octets. It returns what is to be staged instead of r.
+func (b *body) skip(r io.Reader, ahead int) io.Reader {
+	if !b.holds {
+		return r
+	}
+	b.hash.Write(b.lead[:len(b.lead)-ahead])
+	b.lead, b.holds, b.skips = nil, false, true
+	return summed{r, &b.hash}
+}
+
+// resume ends what hold and skip began.
+func (b *body) resume() {
+	b.hash.Write(b.lead)
+	b.lead, b.holds, b.skips = nil, false, false
 }
 
 func (b *body) read(p []byte) (int, error) {

@@ -4,13 +4,19 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/infill-http/infill/ranges/crc32c"
 	"github.com/infill-http/infill/resource/internal/pace"
+	"github.com/infill-http/infill/store"
 )
 
 func sum256(s string) string {
@@ -215,6 +221,80 @@ func TestLateDigest(t *testing.T) {
 				t.Errorf("%s %q with %d bytes: state was\n%s\nand is\n%s", c.on, c.header, len(c.content), before, w.state("/a"))
 			}
 		}
+	}
+}
+
+// A CRC-32C of content, or of the body of a part, is put together from those of what is staged, and what is around it. It is
+// right or wrong wherever the bytes are staged, and however the document lies in the buffers that it is read through.
+func TestStagedCRC(t *testing.T) {
+	long := strings.Repeat("0123456789abcdef", 40<<10) // 640 KiB
+	crc := func(s string) string {
+		return "crc32c=" + byteSequence(binary.BigEndian.AppendUint32(nil, crc32c.Checksum([]byte(s))))
+	}
+	in := func(off, length int, body string) string {
+		return fmt.Sprintf("Content-Range: bytes %d-%d/%d", off, off+len(body)-1, length)
+	}
+	type form struct {
+		method string
+		header []string
+		body   string
+	}
+	for _, c := range []struct {
+		on, content string
+		off, length int
+	}{
+		{"N", "x", 0, 1},
+		{"N", long, 0, len(long)},
+		{"N", long, 5, len(long) + 10},
+		{"C12", "0123", 0, 12},
+		{"C12", "2x4y", 2, 12},
+		{"I8[0,2)", "ABCDEFGH", 0, 8},
+		{"I8[0,2)[6,8)", "BCDEFGH", 1, 8},
+	} {
+		rng := in(c.off, c.length, c.content)
+		doc := message(c.content, rng)
+		forms := map[string]form{
+			"PUT of a segment":   {"PUT", []string{rng}, c.content},
+			"message":            {"PATCH", []string{mb}, doc},
+			"long fields":        {"PATCH", []string{mb}, message(c.content, "X: "+strings.Repeat("x", 5000), rng)},
+			"fields of a buffer": {"PATCH", []string{mb}, message(c.content, "X: "+strings.Repeat("x", 4096-len(rng)-9), rng)},
+			"coded":              {"PATCH", []string{mb, "Content-Encoding: gzip"}, gzipped(doc)},
+			"multipart":          {"PATCH", []string{mp}, multipart(doc)},
+			"digest of a part":   {"PATCH", []string{mb}, message(c.content, rng, "Content-Digest: "+crc(c.content))},
+			"digests of a part":  {"PATCH", []string{mp}, multipart(message(c.content, rng, "Content-Digest: "+crc(c.content)+", "+sum256(c.content)))},
+		}
+		if c.on == "N" && c.off == 0 {
+			forms["PUT"] = form{"PUT", nil, c.content}
+			forms["no length"] = form{"PATCH", []string{mb}, message(c.content, "Content-Offset: 0")}
+		}
+		for name, f := range forms {
+			bad := map[string]string{"of other content": crc(f.body + "x"), "of none": crc(""), "of the body alone": crc(c.content)}
+			if f.body == c.content {
+				delete(bad, "of the body alone")
+			}
+			for _, prefer := range [][]string{nil, {"Prefer: transaction=persist"}} {
+				w := newWorldOn(t, vfs.NewMem(), store.Options{InlineSize: 4 << 10})
+				w.fixture(c.on, "/a")
+				s := step{req: f.method + " /a", body: f.body, header: slices.Concat(f.header, prefer)}
+				before := w.state("/a")
+				for what, sum := range bad {
+					wrong := s.as("Content-Digest: " + sum)
+					wrong.status, wrong.typ = 400, "digest-mismatched-values"
+					w.do(wrong)
+					if got := w.state("/a"); got != before {
+						t.Fatalf("%s %s on %s with a digest %s: state was\n%s\nand is\n%s", name, prefer, c.on, what, before, got)
+					}
+				}
+				w.do(s.as("Content-Digest: " + crc(f.body)))
+			}
+		}
+	}
+
+	// The digest of a part is of that part alone.
+	for sum, status := range map[string]int{crc("cd"): 201, crc("abcd"): 400, crc("ab"): 400} {
+		w := newWorld(t)
+		doc := multipart(segment("0-1/4", "ab"), message("cd", "Content-Range: bytes 2-3/4", "Content-Digest: "+sum))
+		w.do(step{req: "PATCH /a", header: []string{mp}, body: doc, status: status})
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"hash"
+	"io"
 	"sync"
 
+	"github.com/infill-http/infill/ranges/crc32c"
 	"github.com/infill-http/infill/store"
 )
 
@@ -93,6 +95,24 @@ func (s *hasher) Write(p []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// joins reports whether all that s computes follows from checksums of the bytes, so that join can take the place of Write.
+func (s *hasher) joins() bool { return len(s.algs) == 1 && s.algs[0] == store.CRC32C }
+
+// join adds n bytes that have the CRC-32C crc. It is called only if s joins.
+func (s *hasher) join(n int64, crc uint32) {
+	s.n += n
+	s.sums[0].(*crc32c.Hash).Join(crc, n)
+}
+
+// A summed is bytes that are staged, which is when they get into a hash that joins: the store computes their checksums
+// anyway. It implements store.Summed.
+type summed struct {
+	io.Reader
+	hash *hasher
+}
+
+func (s summed) Staged(n int64, crc uint32) { s.hash.join(n, crc) }
 
 // add adds p to the hashes.
 func (s *hasher) add(p []byte) {

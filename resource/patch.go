@@ -28,6 +28,7 @@ type document struct {
 	open   func() (*byteranges.Reader, error)
 	close  func()
 	single bool // it has one part
+	plain  bool // the body of that is octets of the content
 }
 
 // patchDocument returns the document in q. What makes it one that cannot be read is found out before the content is
@@ -48,7 +49,7 @@ func (h *Handler) patchDocument(q *request) (*document, error) {
 	if _, err := byteranges.NewReader(nil, types[0], &h.Limits); err != nil {
 		return nil, err
 	}
-	d := &document{close: func() {}, single: isMessage(types[0])}
+	d := &document{close: func() {}, single: isMessage(types[0]), plain: len(codings(q.Header.Values(fieldContentEncoding))) == 0}
 	d.open = func() (*byteranges.Reader, error) {
 		content, err := newDecoder(q.body, coding, h.MaxContent)
 		if err != nil {
@@ -92,6 +93,10 @@ func (u *update) document(doc *document) error {
 		return err
 	}
 	defer doc.close()
+	if doc.single && doc.plain {
+		u.q.body.hold()
+		defer u.q.body.resume()
+	}
 	for {
 		p, err := r.Next()
 		if err == io.EOF {
@@ -141,14 +146,18 @@ func (u *update) part(p *byteranges.Part) error {
 		return err
 	}
 	if len(sums) == 0 {
-		return u.write(p, p)
+		return u.write(p, u.q.body.skip(p, p.Buffered()))
 	}
 
 	var hash hasher
 	for _, d := range sums {
 		hash.watch(d.alg)
 	}
-	if err := u.write(p, io.TeeReader(p, &hash)); err != nil {
+	body := io.TeeReader(p, &hash)
+	if hash.joins() {
+		body = summed{p, &hash}
+	}
+	if err := u.write(p, body); err != nil {
 		return err
 	}
 	if err := hash.verify(sums); err != nil {

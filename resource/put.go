@@ -71,7 +71,7 @@ func (h *Handler) putSegment(w http.ResponseWriter, q *request, lines []string) 
 	if err != nil {
 		return err
 	}
-	doc := &document{single: true, close: func() {}, open: func() (*byteranges.Reader, error) {
+	doc := &document{single: true, plain: true, close: func() {}, open: func() (*byteranges.Reader, error) {
 		head := strings.NewReader(fieldContentRange + ": " + value.String() + "\r\n\r\n")
 		return byteranges.NewReader(io.MultiReader(head, q.body), byteranges.MediaTypeMessage, nil)
 	}}

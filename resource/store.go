@@ -31,7 +31,8 @@ type Store interface {
 	Secret() []byte
 }
 
-// A Tx is one write: bytes are staged and then committed, see store.Tx. One goroutine uses it.
+// A Tx is one write: bytes are staged and then committed, see store.Tx. One goroutine uses it. WriteFrom has to tell a
+// store.Summed of what it stages: digests are verified by that.
 type Tx interface {
 	Info() *store.Info
 	WriteFrom(r io.Reader, off, n, length int64) (int64, error)

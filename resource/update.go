@@ -272,7 +272,8 @@ func (u *update) declareDigests(ds []digest) error {
 func (u *update) whole() error {
 	n := u.q.ContentLength
 	length := max(n, u.length)
-	got, err := u.tx.WriteFrom(u.q.body, 0, n, length)
+	u.q.body.hold()
+	got, err := u.tx.WriteFrom(u.q.body.skip(u.q.body, 0), 0, n, length)
 	u.some = got > 0 || err == nil
 	switch {
 	case n < 0 && length >= 0 && errors.Is(err, store.ErrLengthConflict):

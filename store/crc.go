@@ -33,20 +33,26 @@ func (p crcPiece) end() int64 { return p.off + p.n }
 // crcPieces collects the pieces of the bytes written to one file.
 type crcPieces []crcPiece
 
-// add takes in b, written at the physical offset off.
-func (ps *crcPieces) add(off int64, b []byte) {
+// add takes in b, written at the physical offset off, and returns its checksum.
+func (ps *crcPieces) add(off int64, b []byte) (sum uint32) {
 	for len(b) > 0 {
 		n := min(int64(len(b)), crcBlock-off%crcBlock)
+		var crc uint32
 		last := len(*ps) - 1
 		if last >= 0 && (*ps)[last].end() == off && off%crcBlock != 0 {
 			p := &(*ps)[last]
-			p.crc = crc32c.Update(p.crc, b[:n])
+			joined := crc32c.Update(p.crc, b[:n])
+			crc = crc32c.Combine(p.crc, joined, n) // of what is new
+			p.crc = joined
 			p.n += n
 		} else {
-			*ps = append(*ps, crcPiece{off: off, n: n, crc: crc32c.Checksum(b[:n])})
+			crc = crc32c.Checksum(b[:n])
+			*ps = append(*ps, crcPiece{off: off, n: n, crc: crc})
 		}
+		sum = crc32c.Combine(sum, crc, n)
 		off, b = off+n, b[n:]
 	}
+	return sum
 }
 
 // mergeCRC joins sorted pieces that meet inside a block, but none that has

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/infill-http/infill/ranges"
+	"github.com/infill-http/infill/ranges/crc32c"
 )
 
 // openWindow is how many bytes a write of unknown length reserves at a time.
@@ -23,6 +24,15 @@ const (
 // checkFree is after how many bytes of a write the free space is looked at again.
 const checkFree = 4 << 20
 
+// A Summed reader is told what it would otherwise have to compute: WriteFrom
+// makes checksums of all that it stages.
+type Summed interface {
+	io.Reader
+	// Staged says that the next n bytes of those that were read are staged, and
+	// that their CRC-32C is crc.
+	Staged(n int64, crc uint32)
+}
+
 // WriteFrom streams n bytes from r to [off, off+n) of the resource, or, if n
 // is negative, all bytes up to io.EOF to off and on. length is the numeric
 // complete-length that came with the bytes, or -1. It returns how many bytes
@@ -33,7 +43,8 @@ const checkFree = 4 << 20
 // committed already are compared and not stored; ErrRangeConflict says that
 // they differ. An error of r is returned as it is, io.ErrUnexpectedEOF if it
 // ends before n bytes. After any error, what was staged can still be
-// committed. One transaction writes no byte twice: ErrRangeConflict.
+// committed. One transaction writes no byte twice: ErrRangeConflict. If r is
+// Summed, it is told of all bytes that are staged, in their order.
 //
 // Memory use is one buffer of at most Options.BufferSize (intake.go).
 func (tx *Tx) WriteFrom(r io.Reader, off, n, length int64) (int64, error) {
@@ -42,6 +53,7 @@ func (tx *Tx) WriteFrom(r io.Reader, off, n, length int64) (int64, error) {
 		return 0, err
 	}
 	w := writer{tx: tx, pos: off, end: limit, step: openWindow, compare: tx.base != nil && tx.base.id == tx.sp.id}
+	w.summed, _ = r.(Summed)
 	if n >= 0 {
 		w.step = n
 	}
@@ -162,6 +174,8 @@ type writer struct {
 	compare bool  // committed bytes were equal so far
 	small   bool  // b has all the bytes that are left, and they are few
 
+	summed Summed // is told of what is staged; nil: nobody is
+
 	unchecked int64 // bytes staged since the free space was looked at
 	unpushed  int64 // bytes of the window written since push had the disk begin
 	pushAt    int64 // how many of them make push do that
@@ -202,6 +216,9 @@ func (w *writer) stageSome(b []byte) (int64, error) {
 			same, err := tx.s.matches(p, b[:sub.Len()])
 			if same {
 				tx.note(sub, p, nil, nil)
+				if w.summed != nil {
+					w.summed.Staged(sub.Len(), crc32c.Checksum(b[:sub.Len()]))
+				}
 				return sub.Len(), nil
 			}
 			if err == nil && tx.change.fill && !tx.change.replace && !tx.base.mismatch {
@@ -225,7 +242,10 @@ func (w *writer) stageSome(b []byte) (int64, error) {
 	if err := tx.s.files.write(w.window.df, b[:n], w.window.at.off); err != nil {
 		return 0, err
 	}
-	tx.note(ranges.Range{Start: r.Start, End: r.Start + n}, w.window.at, w.window.df, b[:n])
+	crc := tx.note(ranges.Range{Start: r.Start, End: r.Start + n}, w.window.at, w.window.df, b[:n])
+	if w.summed != nil {
+		w.summed.Staged(n, crc)
+	}
 	w.window.Start += n
 	w.window.at = w.window.at.Cut(n)
 	return n, w.push(n)
@@ -241,23 +261,24 @@ func (w *writer) push(n int64) error {
 	return w.tx.s.files.push(w.window.df, w.window.at.off-n, n)
 }
 
-// note enters staged bytes: b, written to a file at p, or bytes that p has already.
-func (tx *Tx) note(r ranges.Range, p place, df *dataFile, b []byte) {
+// note enters staged bytes: b, written to a file at p, or bytes that p has
+// already. It returns the checksum of b.
+func (tx *Tx) note(r ranges.Range, p place, df *dataFile, b []byte) (crc uint32) {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
 	tx.change.staged = tx.change.staged.Set(r, p)
 	tx.change.written.Add(r)
 	tx.pending += r.Len()
 	if df == nil {
-		return
+		return 0
 	}
 	f := tx.files[df.id]
 	if df.inline != nil {
 		f.offs, f.dirty = append(f.offs, p.off), true
-		return
+		return crc32c.Checksum(b)
 	}
-	f.sums.add(p.off, b)
 	f.wrote(p.off, p.off+int64(len(b)))
+	return f.sums.add(p.off, b)
 }
 
 // wrote notes that bytes were written to [off, end) of the file.

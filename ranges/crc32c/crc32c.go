@@ -6,7 +6,7 @@
 package crc32c
 
 import (
-	"hash"
+	"encoding/binary"
 	"hash/crc32"
 )
 
@@ -15,8 +15,36 @@ const Size = crc32.Size
 
 var table = crc32.MakeTable(crc32.Castagnoli)
 
-// New returns a hash. Its Sum is the checksum in big-endian order.
-func New() hash.Hash32 { return crc32.New(table) }
+// A Hash is a [hash.Hash32] that also takes bytes of which it only gets the checksum. Its Sum is the checksum in big-endian
+// order. The zero value is the hash of no bytes.
+type Hash struct{ crc uint32 }
+
+// New returns the hash of no bytes.
+func New() *Hash { return new(Hash) }
+
+// Write adds b. It never fails.
+func (h *Hash) Write(b []byte) (int, error) {
+	h.crc = Update(h.crc, b)
+	return len(b), nil
+}
+
+// Join adds n bytes that have the checksum crc.
+func (h *Hash) Join(crc uint32, n int64) { h.crc = Combine(h.crc, crc, n) }
+
+// Sum appends the checksum to b.
+func (h *Hash) Sum(b []byte) []byte { return binary.BigEndian.AppendUint32(b, h.crc) }
+
+// Sum32 returns the checksum.
+func (h *Hash) Sum32() uint32 { return h.crc }
+
+// Reset makes h the hash of no bytes again.
+func (h *Hash) Reset() { h.crc = 0 }
+
+// Size returns [Size].
+func (h *Hash) Size() int { return Size }
+
+// BlockSize returns 1: writes of any length are as good.
+func (h *Hash) BlockSize() int { return 1 }
 
 // Checksum returns the checksum of b.
 func Checksum(b []byte) uint32 { return crc32.Checksum(b, table) }
@@ -26,6 +54,8 @@ func Update(crc uint32, b []byte) uint32 { return crc32.Update(crc, table, b) }
 
 // Combine returns the checksum of what has the checksum a, with n bytes after it that have the checksum b. The checksum of
 // no bytes is 0. It takes well below a microsecond, whatever n is.
+//
+// It is its own inverse in b: if all of it has the checksum ab, Combine(a, ab, n) is that of the n bytes.
 func Combine(a, b uint32, n int64) uint32 {
 	// In GF(2)[x] modulo the polynomial, the inversions at the begin and the end of a CRC cancel each other.
 	return shift(a, n) ^ b

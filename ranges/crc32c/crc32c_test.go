@@ -19,6 +19,16 @@ func TestCheckValue(t *testing.T) {
 	if h.Sum32() != want || h.Size() != Size {
 		t.Errorf("%08x of %d bytes, want %08x", h.Sum32(), h.Size(), want)
 	}
+	if got := h.Sum([]byte("x")); string(got) != "x\xe3\x06\x92\x83" {
+		t.Errorf("%x, want the checksum after what was there", got)
+	}
+	h.Reset()
+	h.Join(Checksum([]byte("1234")), 4)
+	h.Write([]byte("5"))
+	h.Join(Checksum([]byte("6789")), 4)
+	if h.Sum32() != want {
+		t.Errorf("%08x from checksums, want %08x", h.Sum32(), want)
+	}
 }
 
 func TestCombine(t *testing.T) {
@@ -34,6 +44,9 @@ func TestCombine(t *testing.T) {
 			k = min(k, n)
 			if got, want := Combine(Checksum(b[:k]), Checksum(b[k:n]), int64(n-k)), Checksum(b[:n]); got != want {
 				t.Errorf("%d + %d bytes: %08x, want %08x", k, n-k, got, want)
+			}
+			if got, want := Combine(Checksum(b[:k]), Checksum(b[:n]), int64(n-k)), Checksum(b[k:n]); got != want {
+				t.Errorf("%d of %d bytes: %08x, want %08x", n-k, n, got, want)
 			}
 		}
 	}
