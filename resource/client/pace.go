@@ -33,21 +33,23 @@ var defaultNear = near{5 * time.Millisecond, 250 * time.Millisecond}
 
 // A pace keeps the connections of an upload to a server near by out of step. Left alone, they all hash, then they all
 // send, and end together, since each gets an equal share of the network; and then they all wait for the disk of the
-// server, which had nothing to do while they hashed and has nothing to do when they begin anew. So only some hash at a
-// time, and only some send, which is enough to keep the server busy while the others wait for its acknowledgements.
-// Where it is not, because the source is slow or each connection is, those that take long do not count. Servers further
-// away get all that there is. The zero pace keeps nobody back.
+// server, which had nothing to do while they hashed and has nothing to do when they begin anew. So only some send at a
+// time, which is enough to keep the server busy while the others wait for its acknowledgements, and one more hashes what
+// is sent next: digests that are ahead of that take the processors from those who send. Where this is not enough,
+// because the source is slow or each connection is, those that take long do not count. Servers further away get all that
+// there is. The zero pace keeps nobody back.
 type pace struct {
-	near             near
-	hashing, sending slots
+	near    near
+	turns   slots // of those who hash and then send, until all is sent
+	sending slots // of those who send
 }
 
 // learn takes note of how long the server took to respond to a request without content.
 func (p *pace) learn(took time.Duration) {
-	p.hashing, p.sending = nil, nil
+	p.turns, p.sending = nil, nil
 	if took < p.near.response {
-		half := runtime.GOMAXPROCS(0) / 2
-		p.hashing, p.sending = make(slots, max(1, half)), make(slots, max(2, half))
+		senders := max(2, runtime.GOMAXPROCS(0)/2)
+		p.turns, p.sending = make(slots, senders+1), make(slots, senders)
 	}
 }
 

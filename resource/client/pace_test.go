@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +65,29 @@ func TestPace(t *testing.T) {
 	})
 }
 
+// A timedSource tells when each segment of it was read first.
+type timedSource struct {
+	*bytes.Reader
+	segment int64
+	first   sync.Map // of time.Time, by the number of the segment
+}
+
+func (s *timedSource) ReadAt(p []byte, off int64) (int, error) {
+	s.first.LoadOrStore(off/s.segment, time.Now())
+	return s.Reader.ReadAt(p, off)
+}
+
+// begun returns how many segments were read from before t.
+func (s *timedSource) begun(t time.Time) (n int) {
+	s.first.Range(func(_, at any) bool {
+		if at.(time.Time).Before(t) {
+			n++
+		}
+		return true
+	})
+	return n
+}
+
 // TestUploadPaced has a server near by that takes the content of no segment until all have begun.
 func TestUploadPaced(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2)) // with many, there would be much content
@@ -93,9 +117,10 @@ func TestUploadPaced(t *testing.T) {
 			})
 			start := time.Now()
 			done := make(chan error)
-			data := make([]byte, max(int64(c.Connections)*test.segment, 2*smallSize))
+			size := max(int64(c.Connections)*test.segment, 2*smallSize)
+			src := &timedSource{Reader: bytes.NewReader(make([]byte, size)), segment: test.segment}
 			go func() {
-				_, err := c.Upload(t.Context(), w.url+"/f", bytes.NewReader(data), int64(len(data)), nil)
+				_, err := c.Upload(t.Context(), w.url+"/f", src, size, &UploadOptions{Whole: WholeNever})
 				done <- err
 			}()
 			for k := range c.Connections {
@@ -103,6 +128,9 @@ func TestUploadPaced(t *testing.T) {
 				if k == n && test.waits != (at.Sub(start) >= test.headStart) {
 					t.Errorf("%d connections began to send within %v", k+1, at.Sub(start))
 				}
+			}
+			if begun := src.begun(start.Add(test.headStart)); test.waits && begun != n+1 {
+				t.Errorf("%d segments were hashed while %d were sent", begun, n)
 			}
 			close(all)
 			if err := <-done; err != nil {

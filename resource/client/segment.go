@@ -54,15 +54,14 @@ func (c *Client) send(ctx context.Context, p patch) (*State, error) {
 		hd[name] = lines
 	}
 	hd.Set(fieldContentType, byteranges.MediaTypeMessage)
+	next, err := p.pace.begin(ctx, p.pace.turns)
+	if err != nil {
+		return nil, err
+	}
+	defer next()
 	if h := p.digest.hash(); h != nil {
-		done, err := p.pace.begin(ctx, p.pace.hashing)
-		if err != nil {
-			return nil, err
-		}
 		h.Write(p.head)
-		err = hashSection(ctx, h, p.src, p.r.Start, p.r.Len())
-		done()
-		if err != nil {
+		if err := hashSection(ctx, h, p.src, p.r.Start, p.r.Len()); err != nil {
 			return nil, err
 		}
 		hd.Set(fieldContentDigest, digestField(p.digest, h.Sum(nil)))
@@ -72,11 +71,12 @@ func (c *Client) send(ctx context.Context, p patch) (*State, error) {
 		return nil, err
 	}
 	defer sent()
+	drained := func() { sent(); next() }
 	if p.began != nil {
 		p.began()
 	}
 	resp, err := c.exchange(ctx, call{
-		method: http.MethodPatch, url: p.url, header: hd, size: int64(len(p.head)) + p.r.Len(), sent: p.moved, drained: sent, slow: p.slow,
+		method: http.MethodPatch, url: p.url, header: hd, size: int64(len(p.head)) + p.r.Len(), sent: p.moved, drained: drained, slow: p.slow,
 		body: func() io.Reader { return &document{p.head, sectionReader{p.src, p.r.Start, p.r.Len()}} },
 	})
 	if err != nil {
