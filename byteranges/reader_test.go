@@ -427,3 +427,32 @@ func TestLimits(t *testing.T) {
 		}
 	}
 }
+
+// Buffered tells what was taken from the content too early: the rest of it begins with those octets of a body.
+func TestBuffered(t *testing.T) {
+	body := strings.Repeat("0123456789", 1000)
+	for name, doc := range map[string]struct{ mediaType, head, tail string }{
+		"message":     {mb, "Content-Range: bytes 0-9999/*\r\n\r\n", ""},
+		"multipart":   {mp, "--B\r\nContent-Range: bytes 0-9999/*\r\n\r\n", "\r\n--B--"},
+		"application": {ab, "\x08\x1d\x0dcontent-range\x0ebytes 0-9999/*\x67\x10", ""},
+	} {
+		content := strings.NewReader(doc.head + body + doc.tail)
+		r, err := NewReader(content, doc.mediaType, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := r.Next()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got, want := p.Buffered(), len(body)+len(doc.tail)-content.Len(); got != want || want == 0 {
+			t.Errorf("%s: %d octets, want %d", name, got, want)
+		}
+		if _, err := io.Copy(io.Discard, p); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if name != "multipart" && p.Buffered() != 0 {
+			t.Errorf("%s: %d octets after the end", name, p.Buffered())
+		}
+	}
+}

@@ -15,7 +15,7 @@ type side struct {
 	clear  func() error // what is to be done after a round, outside of its time; may be nil
 }
 
-// compare lets two sides take turns, the first one alternating, and reports the medians of their rates, of which one
+// compare lets two sides take turns, in random order, and reports the medians of their rates, of which one
 // round makes amount, and the ratio of the second to the first.
 func compare(b *testing.B, amount float64, sides [2]side) {
 	var rates [2][]float64
