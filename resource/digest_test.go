@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -296,6 +298,48 @@ func TestStagedCRC(t *testing.T) {
 		doc := multipart(segment("0-1/4", "ab"), message("cd", "Content-Range: bytes 2-3/4", "Content-Digest: "+sum))
 		w.do(step{req: "PATCH /a", header: []string{mp}, body: doc, status: status})
 	}
+}
+
+// A readingStore stages nothing, and only reads.
+type readingStore struct{ Store }
+
+func (s readingStore) Begin(ctx context.Context, name string, o store.TxOptions) (Tx, error) {
+	tx, err := s.Store.Begin(ctx, name, o)
+	return readingTx{tx}, err
+}
+
+type readingTx struct{ Tx }
+
+func (readingTx) WriteFrom(r io.Reader, _, _, _ int64) (int64, error) { return io.Copy(io.Discard, r) }
+
+// Content with a digest is not held in memory, whoever computes it.
+func TestDigestMemory(t *testing.T) {
+	const size = 64 << 20
+	for _, field := range []string{"", "Content-Digest: crc32c=:AAAAAA==:\r\n"} {
+		w := newWorld(t, func(h *Handler) { h.Store = readingStore{h.Store} })
+		head := fmt.Sprintf("%sContent-Range: bytes 0-%d/*\r\n\r\n", field, size-1)
+		req, err := http.NewRequest("PATCH", w.srv.URL+"/a", io.MultiReader(strings.NewReader(head), io.LimitReader(zeros{}, size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.ContentLength = int64(len(head)) + size
+		req.Header.Set("Content-Type", "message/byterange")
+		req.Header.Set("Content-Digest", "crc32c=:AAAAAA==:")
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		w.check(step{req: "PATCH /a", status: 400}, req)
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > size/4 {
+			t.Errorf("%q: %d bytes of memory for %d of content", field, n, size)
+		}
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 // trailing calls f at the end of the content.

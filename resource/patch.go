@@ -149,6 +149,7 @@ func (u *update) part(p *byteranges.Part) error {
 		return u.write(p, u.q.body.skip(p, p.Buffered()))
 	}
 
+	u.q.body.resume() // what is staged has one reader to tell, which is the digest of the part
 	var hash hasher
 	for _, d := range sums {
 		hash.watch(d.alg)
