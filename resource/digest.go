@@ -34,10 +34,8 @@ const digestPreference = "sha-512=10, sha-256=5"
 var hashes = map[store.Algorithm]func() hash.Hash{
 	store.SHA256: sha256.New,
 	store.SHA512: sha512.New,
-	store.CRC32C: newCRC,
+	store.CRC32C: func() hash.Hash { return crc32c.New() },
 }
-
-func newCRC() hash.Hash { return crc32c.New() }
 
 // A digest is one member of a digest field, with a supported algorithm.
 type digest struct {
